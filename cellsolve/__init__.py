@@ -1,0 +1,3 @@
+"""cellsolve."""
+
+__version__ = "0.1.0"
