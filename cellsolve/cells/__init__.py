@@ -1,0 +1,23 @@
+"""Unit cells: built-in boxes and meshes from files, their regions and their period."""
+
+from __future__ import annotations
+
+from cellsolve.cells.boxes import BoxCell, box_cell
+from cellsolve.cells.inspection import CellReport, inspect_cell
+from cellsolve.cells.lattices import detect_period, periodic_classes
+from cellsolve.cells.mesh_files import read_cell
+from cellsolve.cells.periodicity import SideReport, check_periodicity
+from cellsolve.cells.unit_cell import UnitCell
+
+__all__ = [
+    "BoxCell",
+    "CellReport",
+    "SideReport",
+    "UnitCell",
+    "box_cell",
+    "check_periodicity",
+    "detect_period",
+    "inspect_cell",
+    "periodic_classes",
+    "read_cell",
+]

@@ -1,0 +1,1 @@
+"""Periodic finite element spaces on unit cells, behind one small protocol."""

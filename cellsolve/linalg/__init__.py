@@ -1,0 +1,1 @@
+"""Batched preconditioned conjugate gradients and the preconditioners of cell problems."""

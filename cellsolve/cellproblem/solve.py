@@ -1,0 +1,236 @@
+"""Cell problems of one unit cell: coefficient in, effective tensor, correctors and evidence out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cellsolve.cellproblem.bounds import check_bounds_available, lower_bound
+from cellsolve.cellproblem.coefficient import Coefficient, coefficient_at, coefficients_at
+from cellsolve.errors import CoefficientError, ConvergenceError
+from cellsolve.fem.resolution import Cell, Ladder, Space, space_ladder
+from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.cg import CellMinimum
+from cellsolve.linalg.solver import CellSolver, Method
+
+__all__ = ["CellProblemSolution", "CellProblemSolutions", "SolutionReport", "solve_cell_problem", "solve_cell_problems"]
+
+_ITERATION_SHARE = 0.1  # of tol
+_PROBES = 6  # problems by which the resolution of a batch is judged
+_Evaluate = Callable[[Space], FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class SolutionReport:
+    """How a solution was made.
+
+    ``n_dofs``: unknowns of one corrector component; ``iterations``; ``residual``: of conjugate gradients, relative to the
+    first, in the norm of the preconditioner; ``seconds``; ``solver``: space and method; ``error_estimate``: relative
+    error of the tensor, half the bracket's width with bounds, else from a second discretization.
+    """
+
+    n_dofs: int
+    iterations: int
+    residual: float
+    seconds: float
+    solver: str
+    error_estimate: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellProblemSolution:
+    """``tensor`` (d, d), averaged over the whole period; ``lower``, ``upper``: a bracket in the Loewner order, or None;
+    ``correctors`` (d, n): theta_r at the ``nodes`` (n, d), for a unit mean gradient along axis r."""
+
+    tensor: FloatArray
+    correctors: FloatArray
+    nodes: FloatArray
+    report: SolutionReport
+    lower: FloatArray | None = None
+    upper: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellProblemSolutions:
+    """B solutions on one cell: ``tensor`` (B, d, d), ``correctors`` (B, d, n), ``iterations`` (B,); see
+    `CellProblemSolution`. The report counts the most iterations and the largest error."""
+
+    tensor: FloatArray
+    correctors: FloatArray
+    nodes: FloatArray
+    iterations: npt.NDArray[np.int64]
+    report: SolutionReport
+    lower: FloatArray | None = None
+    upper: FloatArray | None = None
+
+
+def solve_cell_problem(
+    cell: Cell,
+    coefficient: Coefficient,
+    *,
+    order: int = 2,
+    tol: float = 1e-8,
+    bounds: bool = False,
+    preconditioner: Method | None = None,
+) -> CellProblemSolution:
+    """Solve the cell problem of a coefficient K(y) on a unit cell.
+
+        div( K (grad theta_r + e_r) ) = 0, theta_r periodic,     K_hom = <(I + grad theta)^T K (I + grad theta)>
+
+    < > is the average over the whole period; pores count as empty, their walls are insulating (natural conditions).
+
+    ``cell``: of `read_cell` or `box_cell`. ``coefficient``: a number, a (d, d) symmetric positive definite array, a text in
+    y[0], y[1] .., a callable of points (q, d) that gives (q,) or (q, d, d), or {region: any of these}. ``order``: of the
+    elements on a mesh. ``tol``: relative error of K_hom; on a box without n and order they are chosen to meet it, on
+    other cells it is what iterations may add to the error of the mesh. ``preconditioner``: direct, green, green-jacobi,
+    amg, or None for a choice by dimension, size and smoothness.
+
+    ``bounds``: compute lower <= K_hom <= upper, guaranteed for the coefficient as integrated (d = 1, 2, full cells).
+
+    Raises CoefficientError, ExpressionError, MeshError, and ConvergenceError with the best solution as ``result``.
+    """
+
+    def evaluate(space: Space) -> FloatArray:
+        return coefficient_at(coefficient, space)[None]
+
+    many = _solve(cell, evaluate, order, tol, bounds, preconditioner)
+    one = _first(many.solutions)
+    _refuse_failure(many, one)
+    return one
+
+
+def solve_cell_problems(
+    cell: Cell,
+    coefficients: Callable[[FloatArray], npt.ArrayLike] | object,
+    *,
+    order: int = 2,
+    tol: float = 1e-8,
+    bounds: bool = False,
+    preconditioner: Method | None = None,
+) -> CellProblemSolutions:
+    """Solve the cell problems of B coefficients on one cell, sharing all that does not depend on the coefficient.
+
+    ``coefficients``: a sequence of coefficients, or a callable of points (q, d) that gives (B, q) or (B, q, d, d).
+    Everything else as in `solve_cell_problem`; the resolution is judged on the problems with the largest contrast.
+    """
+
+    def evaluate(space: Space) -> FloatArray:
+        return coefficients_at(coefficients, space)
+
+    many = _solve(cell, evaluate, order, tol, bounds, preconditioner)
+    _refuse_failure(many, many.solutions)
+    return many.solutions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outcome:
+    solutions: CellProblemSolutions
+    failure: str  # empty when all is well
+
+
+def _solve(
+    cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool, method: Method | None
+) -> _Outcome:
+    _check(cell, tol)
+    start = time.perf_counter()
+    ladder = space_ladder(cell, order)
+    space, difference = _resolve(ladder, evaluate, tol, method)
+    solver = CellSolver(space, method)
+    K = evaluate(space)
+    minimum = _in_batches(solver, K, _ITERATION_SHARE * tol)
+    lower = upper = None
+    error = difference + float(minimum.error.max())
+    if bounds:
+        check_bounds_available(space)
+        lower, upper = lower_bound(solver, K, minimum.tensor, _ITERATION_SHARE * tol), minimum.tensor.copy()
+        error = _half_width(lower, upper)
+    report = SolutionReport(
+        n_dofs=space.n_dofs,
+        iterations=int(minimum.iterations.max()),
+        residual=float(minimum.residual.max()),
+        seconds=time.perf_counter() - start,
+        solver=f"{space!r}, {solver.choose(K)}",
+        error_estimate=error,
+    )
+    tensor, nodes = minimum.tensor, space.nodes
+    solutions = CellProblemSolutions(tensor, minimum.correctors, nodes, minimum.iterations, report, lower, upper)
+    return _Outcome(solutions, _failure(minimum, ladder, difference, tol))
+
+
+def _resolve(ladder: Ladder, evaluate: _Evaluate, tol: float, method: Method | None) -> tuple[Space, float]:
+    """The first space that the next one confirms, judged on the problems of largest contrast, and their difference."""
+    spaces = (make() for make in ladder.makers)
+    space = next(spaces)
+    rows = _hardest(evaluate(space))
+    tensor = _probe(space, evaluate, rows, tol, method)
+    difference = np.inf
+    for other in spaces:
+        finer = _probe(other, evaluate, rows, tol, method)
+        difference = _relative_difference(tensor, finer)
+        if difference <= 0.5 * tol or ladder.fixed:
+            break
+        space, tensor = other, finer
+    return space, difference
+
+
+def _probe(space: Space, evaluate: _Evaluate, rows: npt.NDArray[np.int64], tol: float, method: Method | None) -> FloatArray:
+    return CellSolver(space, method).solve(evaluate(space)[rows], _ITERATION_SHARE * tol).tensor
+
+
+def _hardest(K: FloatArray) -> npt.NDArray[np.int64]:
+    size = np.abs(K).reshape(len(K), -1, K.shape[-1]).max(axis=1)
+    contrast = size.max(axis=1) / size.min(axis=1)
+    return np.sort(np.argsort(-contrast, kind="stable")[:_PROBES])
+
+
+def _in_batches(solver: CellSolver, K: FloatArray, tol: float) -> CellMinimum:
+    size = solver.batch
+    parts = [solver.solve(K[start : start + size], tol) for start in range(0, len(K), size)]
+    names = ("tensor", "correctors", "iterations", "error", "residual", "converged")
+    return CellMinimum(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _relative_difference(a: FloatArray, b: FloatArray) -> float:
+    """max over the batch of |a - b| / |b|, spectral norms."""
+    return float((np.linalg.norm(a - b, 2, axis=(-2, -1)) / np.linalg.norm(b, 2, axis=(-2, -1))).max())
+
+
+def _half_width(lower: FloatArray, upper: FloatArray) -> float:
+    return 0.5 * _relative_difference(lower, upper)
+
+
+def _first(many: CellProblemSolutions) -> CellProblemSolution:
+    lower = None if many.lower is None else many.lower[0]
+    upper = None if many.upper is None else many.upper[0]
+    return CellProblemSolution(many.tensor[0], many.correctors[0], many.nodes, many.report, lower, upper)
+
+
+def _failure(minimum: CellMinimum, ladder: Ladder, difference: float, tol: float) -> str:
+    lost = int((~minimum.converged).sum())
+    if lost:
+        return (
+            f"{lost} of {len(minimum.tensor)} cell problems did not converge: estimated relative error of the tensor "
+            f"{minimum.error.max():.1e} by iterations, wanted {tol:.1e}. Try another preconditioner, a finer cell or a larger tol."
+        )
+    if difference > tol and not ladder.fixed:
+        return (
+            f"the estimated relative error of the tensor is {difference:.1e} on the finest box, wanted {tol:.1e}. "
+            "Raise tol, or give box_cell an n and order of your own."
+        )
+    return ""
+
+
+def _refuse_failure(outcome: _Outcome, result: CellProblemSolution | CellProblemSolutions) -> None:
+    if outcome.failure:
+        raise ConvergenceError(outcome.failure, result=result)
+
+
+def _check(cell: Cell, tol: float) -> None:
+    if not hasattr(cell, "period"):
+        raise CoefficientError(f"got a {type(cell).__name__} as cell, needed one of read_cell or box_cell.")
+    if not isinstance(tol, int | float) or not 1e-14 <= tol < 1:
+        raise CoefficientError(f"got tol = {tol!r}, needed a relative error between 1e-14 and 1.")

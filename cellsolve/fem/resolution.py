@@ -1,0 +1,50 @@
+"""The spaces to try on a cell, coarse to fine: each is judged by the next one.
+
+Box cells without a resolution of their own offer a ladder of n and p. A cell whose resolution is fixed (a mesh file, or
+a box with n and order given) offers that one, and another only to measure its error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cellsolve.cells import BoxCell, UnitCell
+from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.mesh_space import MeshSpace
+
+__all__ = ["Cell", "Ladder", "Space", "space_ladder"]
+
+Cell = BoxCell | UnitCell
+Space = BoxSpace | MeshSpace
+
+# n is a power of two, so that edges at dyadic places coincide with element faces.
+_BOX_STEPS: dict[int, tuple[tuple[int, int], ...]] = {
+    1: tuple((2**j, 8) for j in range(1, 12)),
+    2: ((2, 4), (2, 6), (2, 8), (4, 6), (4, 8), (8, 6), (8, 8), (16, 6), (16, 8), (32, 6), (32, 8)),
+    3: ((2, 4), (2, 6), (2, 8), (4, 6), (4, 8), (8, 6)),
+}
+_FIXED_ORDER, _FIXED_N = 6, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Makers of spaces, coarse to fine. ``fixed``: the first one is used whatever the second one says of it."""
+
+    makers: tuple[Callable[[], Space], ...]
+    fixed: bool
+
+
+def space_ladder(cell: Cell, order: int = 2) -> Ladder:
+    """The spaces to try on a cell; ``order`` is that of the elements on a mesh."""
+    if isinstance(cell, UnitCell):
+        other = order - 1 if order > 1 else 2
+        return Ladder((lambda: MeshSpace(cell, order), lambda: MeshSpace(cell, other)), fixed=True)
+    if cell.n is None and cell.order is None:
+        return Ladder(tuple(_box(cell, n, p) for n, p in _BOX_STEPS[cell.dim]), fixed=False)
+    n, p = cell.n or _FIXED_N, cell.order or _FIXED_ORDER
+    return Ladder((_box(cell, n, p), _box(cell, n, p + 2)), fixed=True)
+
+
+def _box(cell: BoxCell, n: int, order: int) -> Callable[[], Space]:
+    return lambda: BoxSpace(cell.dim, n, order, cell.period)

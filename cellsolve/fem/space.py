@@ -1,0 +1,74 @@
+"""The one discrete operator: on any cell, a cell problem is gradients D, weights w and points y_q.
+
+    A(K) = D^T diag(w K) D,     b_e = -D^T (w K e),     K_hom e.e = sum_q w_q (e + D theta)_q^T K_q (e + D theta)_q
+
+Shapes: functions (..., n), gradients and fluxes (..., d, q), coefficients (b, q) where K is a multiple of the
+identity and (b, d, d, q) where it is a tensor. Weights sum to the fraction of the period that the cell fills,
+so every sum over q is an average over the whole period.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["FloatArray", "PeriodicSpace", "flux", "mean_tensor"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class PeriodicSpace(Protocol):
+    """Periodic finite elements on one unit cell."""
+
+    @property
+    def dim(self) -> int:
+        """Space dimension d."""
+        ...
+
+    @property
+    def n_dofs(self) -> int:
+        """Unknowns n of one corrector component (constants included)."""
+        ...
+
+    @property
+    def points(self) -> FloatArray:
+        """Quadrature points y_q (q, d), in the cell's unit of length."""
+        ...
+
+    @property
+    def weights(self) -> FloatArray:
+        """Quadrature weights (q,) over the volume of the period."""
+        ...
+
+    @property
+    def nodes(self) -> FloatArray:
+        """Locations (n, d) of the nodal unknowns."""
+        ...
+
+    def gradient(self, u: FloatArray) -> FloatArray:
+        """D u at the quadrature points: (..., n) -> (..., d, q)."""
+        ...
+
+    def divergence(self, field: FloatArray) -> FloatArray:
+        """D^T applied to a field that carries its weights: (..., d, q) -> (..., n)."""
+        ...
+
+
+def flux(K: FloatArray, field: FloatArray) -> FloatArray:
+    """K times a field: (b, q) or (b, d, d, q) with (b, r, d, q) -> (b, r, d, q)."""
+    if K.ndim == 2:
+        return K[:, None, None, :] * field
+    result = np.empty(np.broadcast_shapes(field.shape, (K.shape[0], 1, 1, 1)))
+    for i in range(K.shape[1]):
+        np.multiply(K[:, None, i, 0], field[:, :, 0], out=result[:, :, i])
+        for j in range(1, K.shape[1]):
+            result[:, :, i] += K[:, None, i, j] * field[:, :, j]
+    return result
+
+
+def mean_tensor(K: FloatArray, dim: int) -> FloatArray:
+    """Sum over q of a weighted coefficient, as tensors: (b, q) or (b, d, d, q) -> (b, d, d)."""
+    total: FloatArray = K.sum(axis=-1)
+    return total[:, None, None] * np.eye(dim) if K.ndim == 2 else total

@@ -1,0 +1,217 @@
+"""Batched preconditioned conjugate gradients for cell problems, stopped by the error of the effective tensor itself.
+
+    minimize over u_r:   sum_q w (e_r + D u_r)^T K (e_r + D u_r),      r = 1..d
+
+A step lowers the energy by alpha gamma, gamma = r^T M r; the drops decay like rho^k, so the energy still to be lost,
+which is the error of K_hom, is about drop rho / (1 - rho). A problem is done when that is below tol times its *present* energy,
+confirmed on the true residual. Problems that are done are frozen and leave the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cellsolve.fem.space import FloatArray, PeriodicSpace, flux
+from cellsolve.linalg.preconditioner import Preconditioner
+
+__all__ = ["CellMinimum", "OnSolved", "energy_tensor", "minimize_energy"]
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+OnSolved = Callable[[FloatArray, IntArray], None]  # total gradients E (b, d, d, q) of the problems numbered (b,)
+
+_WINDOW = 4  # steps over which the rate of convergence is measured
+_MAX_RESTARTS = 6
+
+
+@dataclass(slots=True, eq=False)
+class CellMinimum:
+    """Solutions of a batch of cell problems, with the evidence."""
+
+    tensor: FloatArray  # (B, d, d)
+    correctors: FloatArray  # (B, d, n)
+    iterations: IntArray  # (B,)
+    error: FloatArray  # (B,) estimated relative error of the tensor by stopping early
+    residual: FloatArray  # (B,) sqrt(r^T M r / r0^T M r0), true residual at the end
+    converged: BoolArray  # (B,)
+
+
+def energy_tensor(E: FloatArray, F: FloatArray) -> FloatArray:
+    """T_rs = sum_q E_r . F_s of total gradients and weighted fluxes (b, d, d, q) -> symmetric (b, d, d)."""
+    b, d = E.shape[:2]
+    T = np.matmul(E.reshape(b, d, -1), F.reshape(b, d, -1).swapaxes(1, 2))
+    return 0.5 * (T + T.swapaxes(1, 2))
+
+
+def minimize_energy(
+    space: PeriodicSpace,
+    C: FloatArray,
+    preconditioner: Preconditioner,
+    tol: float,
+    *,
+    start: FloatArray | None = None,
+    max_iterations: int = 2000,
+    on_solved: OnSolved | None = None,
+) -> CellMinimum:
+    """Solve the cell problems of B weighted coefficients C = w K, (B, q) or (B, d, d, q), to ``tol`` relative to K_hom.
+
+    ``start`` (B, d, n) is a first guess of the correctors. ``on_solved`` is called with the total gradients
+    E = I + D u of the problems that are done, while they are at hand. Problems that stagnate or reach ``max_iterations``
+    come back with ``converged`` False.
+    """
+    run = _Run(space, C, preconditioner, tol, start, on_solved)
+    for _ in range(max_iterations):
+        run.step()
+        run.harvest()
+        if not len(run.index):
+            break
+    run.give_up()
+    return run.minimum
+
+
+class _Run:
+    """The problems still iterating, numbered by ``index``, and what is known of the others in ``minimum``."""
+
+    def __init__(
+        self,
+        space: PeriodicSpace,
+        C: FloatArray,
+        preconditioner: Preconditioner,
+        tol: float,
+        start: FloatArray | None,
+        on_solved: OnSolved | None,
+    ):
+        B, d, n = len(C), space.dim, space.n_dofs
+        self.space, self.C, self.M, self.tol, self.on_solved = space, C, preconditioner, tol, on_solved
+        self.minimum = CellMinimum(
+            tensor=np.full((B, d, d), np.nan),
+            correctors=np.zeros((B, d, n)),
+            iterations=np.zeros(B, dtype=np.int64),
+            error=np.full(B, np.inf),
+            residual=np.full(B, np.inf),
+            converged=np.zeros(B, dtype=np.bool_),
+        )
+        self.identity = np.eye(d)[:, :, None]
+        self.index = np.arange(B)
+        self.active = np.ones(B, dtype=np.bool_)
+        self.restarts = np.zeros(B, dtype=np.int64)
+        self.count = 0
+        first_flux = flux(C, np.broadcast_to(self.identity, (B, d, d, C.shape[-1])))
+        self.u = np.zeros((B, d, n)) if start is None else start.copy()
+        self.r = -space.divergence(first_flux)
+        if start is not None:
+            self.r -= space.divergence(flux(C, space.gradient(self.u)))
+        self.energy: FloatArray = np.einsum("brrq->br", first_flux)
+        z = self.M.apply(self.r)
+        self.p = z
+        self.gamma = _dot(self.r, z)
+        self.first_gamma = self.gamma.copy()
+        self.drops = np.full((_WINDOW + 1, B, d), np.inf)
+
+    def step(self) -> None:
+        """One iteration of conjugate gradients on every active problem."""
+        self.count += 1
+        Ap = self.space.divergence(flux(self.C, self.space.gradient(self.p)))
+        curvature = _dot(self.p, Ap)
+        usable = self.active[:, None] & (curvature > 0)
+        alpha = np.divide(self.gamma, curvature, out=np.zeros_like(self.gamma), where=usable)
+        self.u += alpha[..., None] * self.p
+        self.r -= alpha[..., None] * Ap
+        z = self.M.apply(self.r)
+        gamma = _dot(self.r, z)
+        beta = np.divide(gamma, self.gamma, out=np.zeros_like(gamma), where=usable & (self.gamma > 0))
+        self.p *= beta[..., None]
+        self.p += z
+        self.drops = np.roll(self.drops, 1, axis=0)
+        self.drops[0] = alpha * self.gamma
+        self.gamma = gamma
+
+    def remaining(self) -> FloatArray:
+        """Estimate of the energy that further steps would still take away, (b, d)."""
+        steps = min(self.count - 1, _WINDOW)
+        last = np.maximum(self.drops[0], self.drops[1]) if self.count > 1 else self.drops[0]
+        if steps == 0:
+            return 10.0 * last
+        before = np.maximum(self.drops[steps], np.finfo(float).tiny)
+        rate = np.clip((self.drops[0] / before) ** (1.0 / steps), 0.3, 0.99)
+        return last * rate / (1.0 - rate)
+
+    def harvest(self) -> None:
+        """Check the problems that seem done on their true energy and residual; freeze those that are."""
+        remaining = self.remaining()
+        candidates = np.flatnonzero(self.active & (remaining <= self.tol * self.energy).all(axis=1))
+        if not len(candidates):
+            return
+        some = self.M.take(candidates)
+        E = self.identity + self.space.gradient(self.u[candidates])
+        F = flux(self.C[candidates], E)
+        T = energy_tensor(E, F)
+        r = -self.space.divergence(F)
+        z = some.apply(r)
+        gamma = _dot(r, z)
+        self.energy[candidates] = np.einsum("brr->br", T)
+        growth = gamma / np.maximum(self.gamma[candidates], np.finfo(float).tiny)
+        error = (remaining[candidates] * np.maximum(growth, 1.0) / self.energy[candidates]).max(axis=1)
+        done = error <= self.tol
+        stuck = ~done & (self.restarts[candidates] >= _MAX_RESTARTS)
+        self._store(candidates, T, error, gamma, done, done | stuck)
+        if self.on_solved is not None and done.any():
+            self.on_solved(E[done], self.index[candidates[done]])
+        again = ~done & ~stuck
+        self._restart(candidates[again], r[again], z[again], gamma[again])
+        self._compress()
+
+    def _store(
+        self,
+        rows: IntArray,
+        T: FloatArray,
+        error: FloatArray,
+        gamma: FloatArray,
+        done: BoolArray,
+        leaving: BoolArray,
+    ) -> None:
+        rows, out = rows[leaving], self.minimum
+        index = self.index[rows]
+        out.tensor[index] = T[leaving]
+        out.correctors[index] = self.u[rows]
+        out.iterations[index] = self.count
+        out.error[index] = error[leaving]
+        first = np.maximum(self.first_gamma[rows], np.finfo(float).tiny)
+        out.residual[index] = np.sqrt((gamma[leaving] / first).max(axis=1))
+        out.converged[index] = done[leaving]
+        self.active[rows] = False
+
+    def _restart(self, rows: IntArray, r: FloatArray, z: FloatArray, gamma: FloatArray) -> None:
+        """Go on from the true residual, against the lower energy now known."""
+        self.r[rows], self.p[rows], self.gamma[rows] = r, z, gamma
+        self.restarts[rows] += 1
+
+    def _compress(self) -> None:
+        """Let frozen problems leave once they are a third of the batch."""
+        if self.active.sum() > 0.67 * len(self.active):
+            return
+        keep = np.flatnonzero(self.active)
+        self.M = self.M.take(keep)
+        for name in ("C", "u", "r", "p", "gamma", "first_gamma", "energy", "index", "restarts", "active"):
+            setattr(self, name, getattr(self, name)[keep])
+        self.drops = self.drops[:, keep]
+
+    def give_up(self) -> None:
+        """Record the best that is known of the problems still active."""
+        rows = np.flatnonzero(self.active)
+        if not len(rows):
+            return
+        E = self.identity + self.space.gradient(self.u[rows])
+        T = energy_tensor(E, flux(self.C[rows], E))
+        error = (self.remaining()[rows] / np.einsum("brr->br", T)).max(axis=1)
+        nobody = np.zeros(len(rows), dtype=np.bool_)
+        self._store(rows, T, error, self.gamma[rows], nobody, ~nobody)
+
+
+def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Inner products over the unknowns: (b, d, n) with (b, d, n) -> (b, d)."""
+    return np.einsum("brn,brn->br", a, b)

@@ -1,0 +1,139 @@
+"""CellSolver: one space, one way of solving, any number of coefficients.
+
+    direct         sparse LU of each A(K)            2-D meshes of moderate size
+    green          constant-coefficient inverse      sharp coefficients on a box
+    green-jacobi   the same, scaled by 1/sqrt(K)     smooth coefficients, exp(-V/sigma)
+    amg            Ruge-Stuben, p-multigrid          large and 3-D meshes
+
+In one dimension a flux is a constant, so K_hom = 1 / sum w/K needs no solver.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from cellsolve.errors import CoefficientError
+from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.mesh_space import MeshSpace
+from cellsolve.fem.space import FloatArray
+from cellsolve.linalg import amg, factorized
+from cellsolve.linalg.cg import CellMinimum, OnSolved, minimize_energy
+from cellsolve.linalg.green import box_green, box_green_jacobi, is_smooth
+from cellsolve.linalg.preconditioner import Preconditioner
+
+__all__ = ["METHODS", "CellSolver", "Method"]
+
+Method = Literal["direct", "green", "green-jacobi", "amg"]
+METHODS: tuple[str, ...] = get_args(Method)
+
+_DIRECT_LIMIT = 30_000  # unknowns of a 2-D mesh up to which a factorization is cheaper than a hierarchy
+_BATCH_FLOATS = 60_000  # numbers in one field of a batch: it then stays in the processor's cache
+
+
+class CellSolver:
+    """Solves cell problems on one space; the constant-coefficient inverse is made once and kept."""
+
+    def __init__(self, space: BoxSpace | MeshSpace, method: Method | None = None):
+        if method is not None and method not in METHODS:
+            raise CoefficientError(f"got preconditioner = {method!r}, needed one of {', '.join(METHODS)} or None.")
+        if isinstance(space, BoxSpace) and method in ("direct", "amg"):
+            raise CoefficientError(
+                f"got preconditioner = {method!r} on a box cell, which assembles no matrix. "
+                "Use 'green', 'green-jacobi' or None."
+            )
+        self.space = space
+        self.method = method
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to worker processes without factorizations."""
+        return CellSolver, (self.space, self.method)
+
+    @property
+    def batch(self) -> int:
+        """How many cell problems to solve together."""
+        return max(1, _BATCH_FLOATS // (self.space.dim**2 * len(self.space.weights)))
+
+    def choose(self, K: FloatArray) -> Method | Literal["flux"]:
+        """The method for these coefficients: what the caller asked for, or by dimension, size and smoothness."""
+        if self.space.dim == 1:
+            return "flux"
+        if self.method is not None:
+            return self.method
+        if isinstance(self.space, BoxSpace):
+            return "green-jacobi" if is_smooth(self.space, K) else "green"
+        return "direct" if self.space.dim == 2 and self.space.n_dofs <= _DIRECT_LIMIT else "amg"
+
+    def solve(
+        self,
+        K: FloatArray,
+        tol: float,
+        *,
+        start: FloatArray | None = None,
+        on_solved: OnSolved | None = None,
+    ) -> CellMinimum:
+        """Cell problems of the coefficients K, (B, q) or (B, d, d, q), to a relative error ``tol`` of each tensor."""
+        method = self.choose(K)
+        if method == "flux":
+            return self._constant_flux(K, on_solved)
+        M = self.prepare(method, K)
+        return minimize_energy(self.space, self.space.weights * K, M, tol, start=start, on_solved=on_solved)
+
+    def prepare(self, method: Method, K: FloatArray) -> Preconditioner:
+        """The preconditioner of these coefficients."""
+        space = self.space
+        if isinstance(space, BoxSpace):
+            return box_green(space, K) if method == "green" else box_green_jacobi(space, K)
+        if method == "direct":
+            return factorized.direct(space, K)
+        if method == "amg":
+            return amg.multigrid(space, K)
+        green = self._green(len(K))
+        return green if method == "green" else factorized.green_jacobi(space, K, green)
+
+    def _green(self, count: int) -> Preconditioner:
+        """(-Laplacian)^-1 for ``count`` coefficients: fast diagonalization, a factorization, or in 3-D a multigrid cycle."""
+        if isinstance(self.space, BoxSpace):
+            return box_green(self.space, self._ones)
+        if self.space.dim == 3:
+            return amg.Multigrid(self._cycle.cycles * count)
+        return self._factorization
+
+    @property
+    def _ones(self) -> FloatArray:
+        return np.ones((1, len(self.space.weights)))
+
+    @cached_property
+    def _cycle(self) -> amg.Multigrid:
+        assert isinstance(self.space, MeshSpace)
+        return amg.multigrid(self.space, self._ones)
+
+    @cached_property
+    def _factorization(self) -> factorized.Shared:
+        assert isinstance(self.space, MeshSpace)
+        return factorized.Shared(factorized.factorize(self.space.matrix(self.space.weights)))
+
+    def _constant_flux(self, K: FloatArray, on_solved: OnSolved | None) -> CellMinimum:
+        """d = 1:  K_hom = 1 / sum w/K,  1 + D theta = K_hom / K."""
+        K = K.reshape(len(K), -1)
+        homogenized = 1.0 / np.sum(self.space.weights / K, axis=-1)
+        E = (homogenized[:, None] / K)[:, None, None]
+        if on_solved is not None:
+            on_solved(E, np.arange(len(K)))
+        correctors = self._potentials_of(E)
+        count = len(K)
+        return CellMinimum(
+            tensor=homogenized[:, None, None],
+            correctors=correctors,
+            iterations=np.zeros(count, dtype=np.int64),
+            error=np.full(count, 1e-15),
+            residual=np.zeros(count),
+            converged=np.isfinite(homogenized) & (homogenized > 0),
+        )
+
+    def _potentials_of(self, E: FloatArray) -> FloatArray:
+        """theta with D theta = E - 1, by the constant-coefficient inverse."""
+        green = self._green(len(E))
+        return green.apply(self.space.divergence(self.space.weights * (E - 1.0)))

@@ -1,0 +1,73 @@
+"""Chunks of macroscopic points through an executor, put together in order: results do not depend on the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from cellsolve.fem.space import FloatArray
+from cellsolve.multiscale.cost import problems_per_row
+from cellsolve.multiscale.evaluation import ChunkResult, chunk_rows, evaluate_chunk
+from cellsolve.multiscale.planning import Planned
+from cellsolve.multiscale.recursion import Tally
+
+__all__ = ["Evaluation", "evaluate_in_chunks"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """log K_0 and log Z at all points (R, c), the relative error of M (R,) by lattices and iterations, the work."""
+
+    channels: FloatArray
+    error: FloatArray
+    tally: Tally
+
+
+def evaluate_in_chunks(
+    planned: Planned,
+    x: FloatArray,
+    inverse: npt.NDArray[np.int64],
+    derivatives: tuple[int, ...],
+    executor: Executor | None,
+    progress: Callable[[int, int], None] | None,
+) -> Evaluation:
+    """Evaluate at the distinct points x (U, d) and give every point its own: ``inverse`` (R,)."""
+    size = chunk_rows(planned)
+    chunks = [x[start : start + size] for start in range(0, len(x), size)]
+    per_point = sum(problems_per_row(planned.plan).values())
+    results: list[ChunkResult | None] = [None] * len(chunks)
+    done, tally = 0, Tally()
+    with threadpool_limits(limits=1):  # products are small: threads of their own would only get in each other's way
+        for number, result in _completed(planned, chunks, derivatives, executor):
+            results[number] = result
+            done += len(chunks[number]) * per_point
+            if progress is not None:
+                progress(done, len(x) * per_point)
+    for result in results:
+        assert result is not None
+        tally.merge(result.tally)
+    channels = np.concatenate([r.channels for r in results if r is not None])
+    error = np.concatenate([r.error for r in results if r is not None])
+    return Evaluation(channels[inverse], error[inverse], tally)
+
+
+def _completed(
+    planned: Planned, chunks: list[FloatArray], derivatives: tuple[int, ...], executor: Executor | None
+) -> Iterator[tuple[int, ChunkResult]]:
+    """(number, result) of each chunk as it is done."""
+    if executor is None:
+        for number, chunk in enumerate(chunks):
+            yield number, evaluate_chunk(planned, chunk, derivatives)
+        return
+    futures = {executor.submit(evaluate_chunk, planned, chunk, derivatives): n for n, chunk in enumerate(chunks)}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        for future in futures:
+            future.cancel()

@@ -1,0 +1,185 @@
+"""The cell problems of one level: coefficients in, log K_(k-1) and log Z_(k-1) with their derivatives out.
+
+    K = exp( log Khat_k - (terms of level k)/sigma ),            div_yk( K (grad theta + I) ) = 0               (15)
+    Khat_(k-1) = int (I + grad theta)^T K (I + grad theta) dy_k                                                  (16)
+    Zhat_(k-1) = int exp( log Zhat_k - (terms)/sigma ) dy_k
+    dKhat_(k-1)/dx = int (I + grad theta)^T (dK/dx) (I + grad theta) dy_k           (K is a minimum)
+
+Every K carries a logarithmic scale of its own, so no temperature overflows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cellsolve.cellproblem.sensitivity import energy_derivative
+from cellsolve.errors import CoefficientError
+from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.mesh_space import MeshSpace
+from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.solver import CellSolver
+from cellsolve.multiscale.fields import Fields, pack
+from cellsolve.multiscale.log_euclidean import compose, exp_derivative, log_derivative, spectrum
+from cellsolve.potentials import Level
+
+__all__ = ["Coefficient", "LevelResult", "Points", "level_coefficient", "solve_level"]
+
+IntArray = npt.NDArray[np.int64]
+Points = dict[str, tuple[FloatArray, ...]]  # variable -> its d components, each (b,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coefficient:
+    """K exp(-log_scale) and exp(-V/sigma) exp(-log_scale_Z) at the quadrature points of b cell problems."""
+
+    K: FloatArray  # (b, q) or (b, d, d, q)
+    log_scale: FloatArray  # (b,)
+    boltzmann: FloatArray  # (b, q)
+    log_scale_Z: FloatArray  # (b,)
+    dK: dict[int, FloatArray]  # component i -> dK/dx_i, like K
+    dlog_boltzmann: dict[int, FloatArray]  # component i -> (b, q)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelResult:
+    """Khat_(k-1) of b cell problems, with the evidence."""
+
+    fields: Fields  # (b, c)
+    error: FloatArray  # (b,) relative error by stopping early
+    converged: npt.NDArray[np.bool_]  # (b,)
+    iterations: IntArray  # (b,)
+
+
+def solve_level(
+    level: Level,
+    solver: CellSolver,
+    sigma: float,
+    tol: float,
+    points: Points,
+    inner: Fields | None,
+    derivatives: tuple[int, ...],
+) -> LevelResult:
+    """Solve b cell problems of one level at the outer points given, ``inner`` (b, q, c) being log Khat_k there."""
+    count = len(next(iter(points.values()))[0])
+    coefficient = level_coefficient(level, solver.space, sigma, points, inner, derivatives, count)
+    dim, weights = solver.space.dim, solver.space.weights
+    dT = {i: np.empty((count, dim, dim)) for i in derivatives}
+
+    def differentiate(E: FloatArray, rows: IntArray) -> None:
+        for i in derivatives:
+            dT[i][rows] = energy_derivative(E, coefficient.dK[i][rows], weights)
+
+    minimum = solver.solve(coefficient.K, tol, on_solved=differentiate)
+    for i in derivatives:
+        dT[i][~minimum.converged] = np.nan
+    fields = _fields(coefficient, minimum.tensor, dT, weights)
+    return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations)
+
+
+def level_coefficient(
+    level: Level,
+    space: BoxSpace | MeshSpace,
+    sigma: float,
+    points: Points,
+    inner: Fields | None,
+    derivatives: tuple[int, ...],
+    count: int,
+) -> Coefficient:
+    """Evaluate the terms of the level at its quadrature points and join them with what the inner levels left."""
+    grid = _components(space)
+    lead = {name: tuple(c.reshape((-1,) + (1,) * grid[0].ndim) for c in parts) for name, parts in points.items()}
+    local = {**lead, level.name: tuple(g[None] for g in grid)}
+    shape = (count, *np.broadcast_shapes(*(g.shape for g in grid)))
+    V = _sum_of_terms([t.evaluate(local) for t in level.terms], shape) / sigma
+    _refuse_non_finite(V, level, space, points)
+    dV = {
+        i: _sum_of_terms([t.derivative(i).evaluate(local) for t in level.terms if _holds(t, i)], shape) / sigma
+        for i in derivatives
+    }
+    if inner is None:
+        return _innermost(V, dV)
+    return _joined(V, dV, inner)
+
+
+def _innermost(V: FloatArray, dV: dict[int, FloatArray]) -> Coefficient:
+    """K_N = exp(-V/sigma) I  (17)."""
+    scale = -V.min(axis=-1)
+    boltzmann = np.exp(-V - scale[:, None])
+    dK = {i: -dV[i] * boltzmann for i in dV}
+    return Coefficient(boltzmann, scale, boltzmann, scale, dK, {i: -dV[i] for i in dV})
+
+
+def _joined(V: FloatArray, dV: dict[int, FloatArray], inner: Fields) -> Coefficient:
+    """K_k = exp(-V/sigma) Khat_k, a tensor field."""
+    values, vectors = spectrum(inner.log_tensor)
+    values = values - V[..., None]
+    scale = values.max(axis=(1, 2))
+    values = values - scale[:, None, None]
+    K = compose(np.exp(values), vectors)
+    logs = inner.log_partition - V
+    scale_Z = logs.max(axis=-1)
+    dK, dlogs = dict[int, FloatArray](), dict[int, FloatArray]()
+    for i, slope in dV.items():
+        dK[i], dlogs[i] = -slope[..., None, None] * K, -slope
+        below = inner.derivative(i)
+        if below is not None:
+            dK[i] = dK[i] + exp_derivative((values, vectors), below[0])
+            dlogs[i] = dlogs[i] + below[1]
+        dK[i] = _points_last(dK[i])
+    return Coefficient(_points_last(K), scale, np.exp(logs - scale_Z[:, None]), scale_Z, dK, dlogs)
+
+
+def _fields(c: Coefficient, T: FloatArray, dT: dict[int, FloatArray], weights: FloatArray) -> Fields:
+    """Logarithms of the results, scales put back."""
+    dim = T.shape[-1]
+    values, vectors = spectrum(T)
+    values = np.where(values > 0, values, np.nan)
+    log_tensor = compose(np.log(values), vectors) + c.log_scale[:, None, None] * np.eye(dim)
+    Z = c.boltzmann @ weights
+    blocks = [pack(log_tensor, c.log_scale_Z + np.log(Z))]
+    for i, slope in dT.items():
+        dlog_Z = np.einsum("bq,bq,q->b", c.boltzmann, c.dlog_boltzmann[i], weights) / Z
+        blocks.append(pack(log_derivative((values, vectors), slope), dlog_Z))
+    return Fields(np.concatenate(blocks, axis=-1), dim, tuple(dT))
+
+
+def _points_last(K: FloatArray) -> FloatArray:
+    """(b, q, d, d) -> (b, d, d, q)."""
+    return np.ascontiguousarray(np.moveaxis(K, 1, -1))
+
+
+def _components(space: BoxSpace | MeshSpace) -> tuple[FloatArray, ...]:
+    """The d components of the quadrature points, as an open grid where the cell is an upright box."""
+    upright = isinstance(space, BoxSpace) and np.array_equal(space.period, np.diag(np.diag(space.period)))
+    if not upright:
+        return tuple(space.points.T)
+    assert isinstance(space, BoxSpace)
+    lengths = np.diag(space.period)
+    return tuple(np.meshgrid(*[space.line.points * length for length in lengths], indexing="ij", sparse=True))
+
+
+def _sum_of_terms(parts: list[FloatArray | float], shape: tuple[int, ...]) -> FloatArray:
+    """Terms broadcast late, each on the axes it really has: (b, q)."""
+    total = np.zeros(shape)
+    for part in parts:
+        total += part
+    return total.reshape(shape[0], -1)
+
+
+def _holds(term: object, component: int) -> bool:
+    return any(v.name == "x" and v.index == component for v in term.variables)  # type: ignore[attr-defined]
+
+
+def _refuse_non_finite(V: FloatArray, level: Level, space: BoxSpace | MeshSpace, points: Points) -> None:
+    if np.isfinite(V).all():
+        return
+    b, q = np.argwhere(~np.isfinite(V))[0]
+    where = [f"{name} = {[float(c[min(b, len(c) - 1)]) for c in parts]}" for name, parts in points.items()]
+    where.append(f"{level.name} = {space.points[q].tolist()}")
+    raise CoefficientError(
+        f"the potential is {V[b, q]} at {', '.join(where)}; needed finite values everywhere on the cells. "
+        "Check divisions, logarithms and roots in V1."
+    )

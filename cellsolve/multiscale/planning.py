@@ -1,0 +1,171 @@
+"""Choosing, from the inside out, the space of each level and the sampling of each y_k, to meet a tolerance.
+
+Budget of the relative error of M over N levels: a quarter of ``tol`` for the spaces, a quarter for the lattices, the rest
+left to iterations and to what the probes did not see. Probes are drawn from a fixed seed: the plan depends on the
+potential, the temperature, the cells, the tolerance and the macroscopic points, on nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cellsolve.fem.resolution import Cell, Ladder, space_ladder
+from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.solver import CellSolver
+from cellsolve.multiscale.lattice import AtPoints, Lattice, fourier_amplitudes, needed_count, tail
+from cellsolve.multiscale.level import level_coefficient
+from cellsolve.multiscale.recursion import Plan, Rows, Samples, Tally, run_level, sample_level
+from cellsolve.potentials import Level, Potential, Variable, levels_of
+
+__all__ = ["Planned", "make_plan", "refined"]
+
+_MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature points are the better places
+_LINES = 2  # lines scanned in each component
+_PROBES = 6
+_CANDIDATES = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """A plan and what is known of its error: relative, for each level."""
+
+    plan: Plan
+    discretization: dict[int, float]
+    share: float  # allowed interpolation error
+
+    def with_plan(self, plan: Plan) -> Planned:
+        """The same with another plan."""
+        return replace(self, plan=plan)
+
+
+def make_plan(
+    potential: Potential, sigma: float, tol: float, cells: Sequence[Cell], x: FloatArray, tally: Tally
+) -> Planned:
+    """Plan the recursion for the macroscopic points x (R, d); ``cells[k - 1]`` is the cell of y_k."""
+    return _Planner(potential, sigma, tol, cells, x, tally).run()
+
+
+def refined(planned: Planned) -> Planned:
+    """The same with lattices half as fine again."""
+    samplings = {
+        k: replace(s, counts=tuple(n if n == 1 else 2 * -(-3 * n // 4) for n in s.counts))
+        if isinstance(s, Lattice)
+        else s
+        for k, s in planned.plan.samplings.items()
+    }
+    return replace(planned, plan=replace(planned.plan, samplings=samplings, prepared={}))
+
+
+class _Planner:
+    """Goes through the levels N .. 1; ``plan`` holds what is decided so far."""
+
+    def __init__(
+        self, potential: Potential, sigma: float, tol: float, cells: Sequence[Cell], x: FloatArray, tally: Tally
+    ):
+        levels = levels_of(potential)
+        self.share = tol / (4 * len(levels))
+        self.cells, self.tally, self.x = cells, tally, x
+        self.random = np.random.default_rng(20230)
+        self.plan = Plan(levels, sigma, max(tol / (200 * len(levels)), 1e-15), {}, {})
+        self.discretization = dict[int, float]()
+
+    def run(self) -> Planned:
+        for level in self.plan.levels:
+            if level.number < len(self.plan.levels):
+                self._choose_sampling(level)
+            self._choose_space(level)
+        return Planned(self.plan, self.discretization, self.share)
+
+    def _rows(self, count: int, outer: int) -> Rows:
+        """Random values of x, among the macroscopic points, and of y_1 .. y_outer."""
+        rows: Rows = {"x": self.x[self.random.integers(0, len(self.x), count)]}
+        for k in range(1, outer + 1):
+            rows[f"y{k}"] = self.random.random((count, self.x.shape[1])) @ self.cells[k - 1].period
+        return rows
+
+    def _choose_sampling(self, level: Level) -> None:
+        """How Khat_k is known in y_k."""
+        k, dim = level.number, self.x.shape[1]
+        counts = [1] * dim
+        for component in range(dim):
+            variable = Variable(level.name, component)
+            if variable not in level.inherited:
+                continue
+            count = None if self._has_kinks(variable) else self._scan(level, component)
+            if count is None:
+                self.plan.samplings[k] = AtPoints(0, dim)
+                return
+            counts[component] = count
+        self.plan.samplings[k] = Lattice(tuple(counts), np.asarray(self.cells[k - 1].period))
+
+    def _has_kinks(self, variable: Variable) -> bool:
+        return any(variable in term.kinks for level in self.plan.levels for term in level.terms)
+
+    def _scan(self, level: Level, component: int) -> int | None:
+        """Samples needed along a component of y_k, from lines through random places; None where no lattice will do."""
+        lines = self._rows(_LINES, level.number)
+        direction = np.asarray(self.cells[level.number - 1].period)[component]
+        count = 16
+        while count <= _MAX_LINE[len(direction)]:
+            offsets = np.arange(count)[:, None] / count * direction
+            rows = {name: np.repeat(v, count, axis=0) for name, v in lines.items()}
+            rows[level.name] = rows[level.name] + np.tile(offsets, (_LINES, 1))
+            samples = sample_level(self.plan, rows, level.number, level.number, (), self.tally)
+            values = samples.fields.channels[samples.inverse].reshape(_LINES, count, -1)
+            amplitudes = fourier_amplitudes(values, 1)
+            if tail(amplitudes).max() <= self.share:
+                return needed_count(amplitudes, 0.5 * self.share)
+            count *= 2
+        return None
+
+    def _choose_space(self, level: Level) -> None:
+        """The first space of the ladder that the next one confirms."""
+        k = level.number
+        ladder = space_ladder(self.cells[k - 1])
+        rows = self._probes(level, ladder)
+        results = self._results(level, ladder, rows)
+        solver, values = next(results)
+        for finer, finer_values in results:
+            difference = _difference(values, finer_values, solver.space.dim)
+            if difference <= self.share or ladder.fixed:
+                break
+            solver, values = finer, finer_values
+        self._settle(k, solver)
+        self.discretization[k] = difference
+
+    def _results(self, level: Level, ladder: Ladder, rows: Rows) -> Iterator[tuple[CellSolver, Samples]]:
+        """Khat_(k-1) at the probes on one space after the other."""
+        k, inner = level.number, None
+        for make in ladder.makers:
+            solver = CellSolver(make())
+            self._settle(k, solver)
+            if k < len(self.plan.levels) and (inner is None or isinstance(self.plan.samplings[k], AtPoints)):
+                inner = sample_level(self.plan, rows, k - 1, k, (), self.tally)
+            yield solver, run_level(self.plan, level, rows, k - 1, inner, (), self.tally)
+
+    def _settle(self, k: int, solver: CellSolver) -> None:
+        self.plan.solvers[k] = solver
+        if isinstance(self.plan.samplings.get(k), AtPoints):
+            self.plan.samplings[k] = AtPoints(len(solver.space.weights), solver.space.dim)
+
+    def _probes(self, level: Level, ladder: Ladder) -> Rows:
+        """Rows at which spaces are compared: at the innermost level those where the potential varies most."""
+        if level.number < len(self.plan.levels):
+            return self._rows(1 if level.number > 1 else min(2, len(self.x)), level.number - 1)
+        rows = self._rows(_CANDIDATES, level.number - 1)
+        points = {name: tuple(v.T) for name, v in rows.items()}
+        space = ladder.makers[0]()
+        coefficient = level_coefficient(level, space, self.plan.sigma, points, None, (), _CANDIDATES)
+        order = np.argsort(coefficient.K.min(axis=-1), kind="stable")
+        chosen = np.concatenate([order[: _PROBES - 2], order[-2:]])
+        return {name: v[chosen] for name, v in rows.items()}
+
+
+def _difference(a: Samples, b: Samples, dim: int) -> float:
+    """Largest relative difference of K and Z: the norm of the difference of their logarithms."""
+    block = dim * (dim + 1) // 2 + 1
+    change = (a.fields.channels - b.fields.channels)[..., :block]
+    return float(np.sqrt((change**2).sum(axis=-1) * 2).max())

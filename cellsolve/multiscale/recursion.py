@@ -1,0 +1,256 @@
+"""The N-level recursion: from exp(-V1/sigma) I inwards out to K_0 and Z, for many rows at once.
+
+A *row* fixes the outer variables (x, and y_1 .. y_outer where they are being studied). For the levels inside, K_k is
+sampled in y_(outer+1) .. y_k as the plan says and carried to the quadrature points of level k. Rows, and samples, that
+a level cannot tell apart are solved once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.solver import CellSolver
+from cellsolve.multiscale.fields import Fields, block_size
+from cellsolve.multiscale.lattice import AtPoints, Lattice, Sampling, fourier_amplitudes, tail
+from cellsolve.multiscale.level import Points, solve_level
+from cellsolve.potentials import Level, Variable
+
+__all__ = ["Plan", "Rows", "Samples", "Tally", "prepared", "run_level", "sample_axes", "sample_level"]
+
+IntArray = npt.NDArray[np.int64]
+Rows = dict[str, FloatArray]  # outer variable -> (R, d)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """How each level is solved and sampled; ``tol`` is the relative iteration error of one cell problem."""
+
+    levels: tuple[Level, ...]  # N .. 1
+    sigma: float
+    tol: float
+    solvers: dict[int, CellSolver]
+    samplings: dict[int, Sampling]  # of y_1 .. y_(N-1)
+    prepared: dict[int, Samples] = field(default_factory=dict)  # k -> samples of Khat_k, where it is free of x
+
+    @property
+    def dim(self) -> int:
+        """Space dimension d."""
+        return next(iter(self.solvers.values())).space.dim
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was solved, level by level, and what did not converge."""
+
+    problems: dict[int, int] = field(default_factory=dict)
+    iterations: dict[int, int] = field(default_factory=dict)
+    unconverged: int = 0
+    report: Callable[[int], None] | None = None  # told the number of problems just solved
+
+    def add(self, level: int, iterations: IntArray, unconverged: int) -> None:
+        self.problems[level] = self.problems.get(level, 0) + len(iterations)
+        self.iterations[level] = self.iterations.get(level, 0) + int(iterations.sum())
+        self.unconverged += unconverged
+        if self.report is not None:
+            self.report(len(iterations))
+
+    def merge(self, other: Tally) -> None:
+        for level, count in other.problems.items():
+            self.problems[level] = self.problems.get(level, 0) + count
+            self.iterations[level] = self.iterations.get(level, 0) + other.iterations[level]
+        self.unconverged += other.unconverged
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """log Khat over (distinct rows) x (d axes for each y_(outer+1) .. y_k), and the errors it carries."""
+
+    fields: Fields  # (U, axes.., c)
+    inverse: IntArray  # (R,) which distinct row a row belongs to
+    iteration: FloatArray  # (U,) relative error by stopping early, summed over the levels inside
+    interpolation: FloatArray  # (U,) relative error by the lattices, summed over the levels inside
+
+    def for_rows(self, count: int) -> Samples:
+        """The same samples for any rows, where they are free of what the rows fix."""
+        return replace(self, inverse=np.zeros(count, dtype=np.int64))
+
+
+def sample_level(plan: Plan, rows: Rows, outer: int, k: int, derivatives: tuple[int, ...], tally: Tally) -> Samples:
+    """log Khat_k over the samples of y_(outer+1) .. y_k, for every row; at k = outer the homogenized values."""
+    samples: Samples | None = None
+    count = len(next(iter(rows.values())))
+    for level in plan.levels:
+        if level.number <= k:
+            break
+        if outer == 0 and level.number - 1 in plan.prepared:
+            samples = plan.prepared[level.number - 1].for_rows(count)
+        else:
+            samples = run_level(plan, level, rows, outer, samples, derivatives, tally)
+    if samples is None:
+        raise AssertionError(f"no level inside k = {k}")
+    return samples
+
+
+def prepared(plan: Plan, tally: Tally) -> Plan:
+    """The plan with the samples of all levels that no macroscopic variable reaches, solved once for all x."""
+    done = dict[int, Samples]()
+    nowhere: Rows = {"x": np.zeros((1, plan.dim))}
+    for level in plan.levels[:-1]:
+        if any(v.name == "x" for v in level.parameters):
+            break
+        inner = done.get(level.number)
+        done[level.number - 1] = run_level(plan, level, nowhere, 0, inner, (), tally)
+    return replace(plan, prepared=done)
+
+
+def run_level(
+    plan: Plan,
+    level: Level,
+    rows: Rows,
+    outer: int,
+    inner: Samples | None,
+    derivatives: tuple[int, ...],
+    tally: Tally,
+) -> Samples:
+    """All cell problems of one level, in batches."""
+    problems = _LevelProblems.of(plan, level, rows, outer, inner)
+    wanted = tuple(i for i in derivatives if Variable("x", i) in level.parameters)
+    solver = plan.solvers[level.number]
+    if level.is_trivial and np.isclose(solver.space.weights.sum(), 1.0, rtol=0, atol=1e-12):
+        return problems.pass_through(wanted)
+    channels = np.empty((problems.count, (1 + len(wanted)) * block_size(solver.space.dim)))
+    error = np.zeros(problems.count)
+    for start in range(0, problems.count, solver.batch):
+        numbers = np.arange(start, min(start + solver.batch, problems.count))
+        points, below = problems.points(numbers), problems.inner_fields(numbers)
+        result = solve_level(level, solver, plan.sigma, plan.tol, points, below, wanted)
+        channels[numbers] = result.fields.channels
+        error[numbers] = result.error
+        tally.add(level.number, result.iterations, int((~result.converged).sum()))
+    return problems.collect(channels, error, wanted)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _LevelProblems:
+    """The cell problems of level k, numbered over (distinct rows) x (samples of y_(outer+1) .. y_(k-1))."""
+
+    plan: Plan
+    level: Level
+    rows: Rows
+    outer: int
+    inner: Samples | None
+    representatives: IntArray  # (U,) a row for each distinct one
+    inverse: IntArray
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, level: Level, rows: Rows, outer: int, inner: Samples | None) -> _LevelProblems:
+        representatives, inverse = _distinct(rows, level)
+        shape = (len(representatives), *sample_axes(plan, level, outer))
+        return cls(plan, level, rows, outer, inner, representatives, inverse, shape)
+
+    @property
+    def count(self) -> int:
+        return int(np.prod(self.shape))
+
+    def points(self, numbers: IntArray) -> Points:
+        """Values of the outer variables for these problems."""
+        row, *axes = np.unravel_index(numbers, self.shape)
+        result: Points = {name: tuple(v[self.representatives[row]].T) for name, v in self.rows.items()}
+        dim = self.plan.solvers[self.level.number].space.dim
+        for position, j in enumerate(range(self.outer + 1, self.level.number)):
+            sampling = self.plan.samplings[j]
+            own = _restricted(sampling, j, self.level)
+            components = own.components(self.plan.solvers[j].space)
+            index = tuple(axes[position * dim : (position + 1) * dim])
+            result[f"y{j}"] = tuple(component[_within(index, component.shape)] for component in components)
+        return result
+
+    def inner_fields(self, numbers: IntArray) -> Fields | None:
+        """log Khat_k at the quadrature points of these problems."""
+        if self.inner is None:
+            return None
+        row, *axes = np.unravel_index(numbers, self.shape)
+        fields = self.inner.fields
+        index = (self.inner.inverse[self.representatives[row]], *axes)
+        samples = fields.channels[_within(index, fields.channels.shape)]
+        sampling = self.plan.samplings[self.level.number]
+        at_points = sampling.to_points(samples, self.plan.solvers[self.level.number].space)
+        return Fields(at_points, fields.dim, fields.derivatives)
+
+    def collect(self, channels: FloatArray, iteration: FloatArray, derivatives: tuple[int, ...]) -> Samples:
+        """Results in the order of the problems, as samples with the errors of all levels so far."""
+        fields = Fields(channels.reshape((*self.shape, -1)), self.plan.dim, derivatives)
+        own = iteration.reshape(self.shape[0], -1).max(axis=1)
+        if self.inner is None:
+            return Samples(fields, self.inverse, own, np.zeros_like(own))
+        rows = self.inner.inverse[self.representatives]
+        lattice = self.inner.interpolation.copy()
+        if isinstance(self.plan.samplings[self.level.number], Lattice):
+            lattice += _interpolation_error(self.inner.fields)
+        return Samples(fields, self.inverse, own + self.inner.iteration[rows], lattice[rows])
+
+    def pass_through(self, derivatives: tuple[int, ...]) -> Samples:
+        """A level on which nothing varies: Khat_(k-1) = Khat_k, or I at the innermost."""
+        dim = self.plan.dim
+        if self.inner is None:
+            zero = np.zeros((self.count, (1 + len(derivatives)) * block_size(dim)))
+            return self.collect(zero, np.zeros(self.count), derivatives)
+        channels = self.inner.fields.channels
+        shape = (*channels.shape[: channels.ndim - 1 - dim], channels.shape[-1])
+        return replace(self.inner, fields=replace(self.inner.fields, channels=channels.reshape(shape)))
+
+
+def _interpolation_error(fields: Fields) -> FloatArray:
+    """Error (U,) of interpolating log K and log Z over the last d axes, which are those of y_k, seen in their tails."""
+    values = fields.channels[..., : block_size(fields.dim)]
+    total = np.zeros(len(values))
+    for axis in range(values.ndim - 1 - fields.dim, values.ndim - 1):
+        if values.shape[axis] > 1:
+            total += tail(fourier_amplitudes(values, axis)).reshape(len(values), -1).max(axis=1)
+    return total
+
+
+def sample_axes(plan: Plan, level: Level, outer: int) -> tuple[int, ...]:
+    """Lengths of the d axes each that y_(outer+1) .. y_(k-1) take in the results of level k."""
+    axes = list[int]()
+    for j in range(outer + 1, level.number):
+        axes += _axes(plan.samplings[j], j, level)
+    return tuple(axes)
+
+
+def _within(index: tuple[IntArray, ...], shape: tuple[int, ...]) -> tuple[IntArray, ...]:
+    """Indices into an array that has length 1 along axes on which it does not depend."""
+    return tuple(i if n > 1 else np.zeros_like(i) for i, n in zip(index, shape, strict=False))
+
+
+def _distinct(rows: Rows, level: Level) -> tuple[IntArray, IntArray]:
+    """Rows that differ in a parameter of the level: (U,) representatives and (R,) inverse."""
+    parameters = sorted(v for v in level.parameters if v.name in rows)
+    count = len(next(iter(rows.values())))
+    if not parameters:
+        return np.zeros(1, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    table = np.stack([rows[v.name][:, v.index] for v in parameters], axis=1)
+    _, representatives, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
+    return representatives.astype(np.int64), inverse.ravel().astype(np.int64)
+
+
+def _restricted(sampling: Sampling, j: int, level: Level) -> Sampling:
+    """A lattice of y_j without the components that the level does not depend on."""
+    if isinstance(sampling, AtPoints):
+        return sampling
+    counts = tuple(n if Variable(f"y{j}", i) in level.parameters else 1 for i, n in enumerate(sampling.counts))
+    return Lattice(counts, sampling.period)
+
+
+def _axes(sampling: Sampling, j: int, level: Level) -> tuple[int, ...]:
+    """Lengths of the d axes that y_j takes in the samples of the level."""
+    own = _restricted(sampling, j, level)
+    if any(v.name == f"y{j}" for v in level.parameters):
+        return own.axes
+    return (1,) * len(own.axes)

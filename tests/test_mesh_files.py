@@ -1,0 +1,475 @@
+"""Reading cells from files: formats, dimensions, regions, and every refusal in words. meshio must not print."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import meshio
+import numpy as np
+import pytest
+
+from cellsolve.cells import inspect_cell, read_cell
+from cellsolve.errors import MeshError, PeriodicityError
+
+SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+CUBE = np.array([[*xy, z] for z in (0.0, 1.0) for xy in SQUARE])
+GMSH = {"vertex": 15, "line": 1, "triangle": 2, "quad": 3, "tetra": 4, "hexahedron": 5, "wedge": 6}
+GMSH |= {"triangle6": 9, "tetra10": 11, "line3": 8, "quad9": 10}
+VTK = {"line": 3, "triangle": 5, "quad": 9, "tetra": 10, "hexahedron": 12}
+
+# Six tetrahedra along the paths from corner 0 to corner 6 of the cube.
+PATHS = [[0, 1, 2, 6], [0, 1, 5, 6], [0, 3, 2, 6], [0, 3, 7, 6], [0, 4, 5, 6], [0, 4, 7, 6]]
+CELLS = {
+    "line": (np.array([[0.0], [0.25], [1.0]]), [[0, 1], [1, 2]], [0.25, 0.75]),
+    "triangle": (SQUARE, [[0, 1, 2], [0, 2, 3]], [0.5, 0.5]),
+    "quad": (
+        np.array([[0.0, 0.0], [0.25, 0.0], [1.0, 0.0], [0.0, 1.0], [0.25, 1.0], [1.0, 1.0]]),
+        [[0, 1, 4, 3], [1, 2, 5, 4]],
+        [0.25, 0.75],
+    ),
+    "tetra": (CUBE, PATHS, [1 / 6, 5 / 6]),
+    "hexahedron": (
+        np.vstack([CUBE, CUBE[4:] + np.array([0, 0, 3])]),
+        [[*range(8)], [*range(4, 12)]],
+        [0.25, 0.75],
+    ),
+}
+
+
+def tags_of(shape: str) -> list[int]:
+    return [7] + [9] * (len(CELLS[shape][1]) - 1)
+
+
+def in_space(points: np.ndarray) -> np.ndarray:
+    return np.hstack([points, np.zeros((len(points), 3 - points.shape[1]))])
+
+
+def write_msh22(path: Path, points: Any, blocks: list[tuple[str, Any, Any]], names: str = "") -> Path:
+    """gmsh 2.2 as text; ``blocks``: shape, elements, physical numbers."""
+    rows = in_space(np.asarray(points, dtype=float)).tolist()
+    lines = ["$MeshFormat", "2.2 0 8", "$EndMeshFormat"]
+    if names:
+        lines += ["$PhysicalNames", str(names.count("\n") + 1), names, "$EndPhysicalNames"]
+    lines += ["$Nodes", str(len(rows))]
+    lines += [f"{i + 1} {x!r} {y!r} {z!r}" for i, (x, y, z) in enumerate(rows)]
+    elements = [
+        f"{GMSH[kind]} 2 {tag} 1 {' '.join(str(node + 1) for node in nodes)}"
+        for kind, many, tags in blocks
+        for nodes, tag in zip(many, tags, strict=True)
+    ]
+    lines += ["$EndNodes", "$Elements", str(len(elements))]
+    lines += [f"{i + 1} {element}" for i, element in enumerate(elements)]
+    path.write_text("\n".join([*lines, "$EndElements", ""]))
+    return path
+
+
+def data_array(name: str, kind: str, values: Any, components: int | None = None) -> str:
+    many = "" if components is None else f' NumberOfComponents="{components}"'
+    text = " ".join(repr(v) for v in np.ravel(values).tolist())
+    return f'<DataArray type="{kind}" Name="{name}"{many} format="ascii">{text}</DataArray>\n'
+
+
+def write_vtu(path: Path, points: Any, shape: str, elements: Any, arrays: str = "", pieces: int = 1) -> Path:
+    """VTU as text; ``arrays`` is the inside of CellData."""
+    elements = np.array(elements)
+    count, nodes = elements.shape
+    cells = data_array("connectivity", "Int64", elements)
+    cells += data_array("offsets", "Int64", nodes * np.arange(1, count + 1))
+    cells += data_array("types", "UInt8", np.full(count, VTK[shape]))
+    piece = (
+        f'<Piece NumberOfPoints="{len(points)}" NumberOfCells="{count}">\n<Points>\n'
+        f"{data_array('Points', 'Float64', in_space(np.asarray(points)), 3)}</Points>\n<Cells>\n{cells}</Cells>\n"
+        f"<CellData>\n{arrays}</CellData>\n</Piece>\n"
+    )
+    path.write_text(
+        '<VTKFile type="UnstructuredGrid" version="0.1" byte_order="LittleEndian">\n<UnstructuredGrid>\n'
+        f"{piece * pieces}</UnstructuredGrid>\n</VTKFile>\n"
+    )
+    return path
+
+
+def write(path: Path, shape: str, form: str) -> Path:
+    """The cell of a shape in one of the formats, the first element in group 7, the others in 9."""
+    points, elements, _ = CELLS[shape]
+    names = f'{points.shape[1]} 7 "first"\n0 9 "a point"'
+    if form == "msh22":
+        return write_msh22(path.with_suffix(".msh"), points, [(shape, elements, tags_of(shape))], names)
+    if form == "vtu":
+        arrays = data_array("region", "Int32", tags_of(shape), 1)
+        return write_vtu(path.with_suffix(".vtu"), points, shape, elements, arrays)
+    tags = np.array(tags_of(shape))
+    blocks = [(shape, np.array(elements)[:1]), (shape, np.array(elements)[1:])]
+    mesh = meshio.Mesh(
+        in_space(points),
+        blocks,
+        cell_data={"gmsh:physical": [tags[:1], tags[1:]], "gmsh:geometrical": [tags[:1], tags[1:]]},
+        point_data={"gmsh:dim_tags": np.full((len(points), 2), [points.shape[1], 7])},
+        field_data={"first": np.array([7, points.shape[1]])},
+    )
+    meshio.write(path.with_suffix(".msh"), mesh, file_format="gmsh22", binary=True)
+    return path.with_suffix(".msh")
+
+
+@pytest.mark.parametrize("form", ["msh22", "msh22 binary", "vtu"])
+@pytest.mark.parametrize("shape", CELLS)
+def test_each_shape_is_read_from_each_format(tmp_path, shape, form, capfd):
+    file = write(tmp_path / "cell", shape, form)
+    before = file.read_bytes()
+    cell = read_cell(str(file))
+    points, elements, fractions = CELLS[shape]
+    assert cell.name == file.name
+    assert cell.shape == shape
+    assert cell.dim == points.shape[1]
+    assert np.array_equal(cell.points, points)
+    assert [set(e) for e in cell.elements.tolist()] == [set(e) for e in elements]
+    assert np.array_equal(cell.period, np.diag(np.ptp(points, axis=0)))
+    first = "7" if form == "vtu" else "first"
+    assert cell.regions == pytest.approx({first: fractions[0], "9": fractions[1]})
+    assert cell.porosity == 0.0
+    assert file.read_bytes() == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_elements_of_highest_dimension_make_the_cell(tmp_path):
+    blocks = [
+        ("vertex", [[0]], [4]),
+        ("line", [[0, 1], [1, 2]], [3, 3]),
+        ("triangle", CELLS["triangle"][1], [5, 5]),
+    ]
+    names = '1 3 "edge"\n2 5 "solid phase"'
+    cell = read_cell(write_msh22(tmp_path / "a.msh", SQUARE, blocks, names))
+    assert cell.regions == pytest.approx({"solid phase": 1.0})
+    assert len(cell.elements) == 2
+
+
+def test_a_plane_above_zero_is_a_plane(tmp_path):
+    points = np.hstack([SQUARE, np.full((4, 1), 2.5)])
+    cell = read_cell(write_msh22(tmp_path / "a.msh", points, [("triangle", CELLS["triangle"][1], [0, 0])]))
+    assert np.array_equal(cell.points, SQUARE)
+
+
+def test_orphan_nodes_do_not_count(tmp_path):
+    points = np.vstack([SQUARE, [[5.0, 5.0]]])
+    points = np.hstack([points, [[0.0], [0.0], [0.0], [0.0], [3.0]]])
+    cell = read_cell(write_msh22(tmp_path / "a.msh", points, [("triangle", CELLS["triangle"][1], [0, 0])]))
+    assert np.array_equal(cell.points, SQUARE)
+    assert np.array_equal(cell.period, np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "regions"),
+    [
+        ("", {"cell": 1.0}),
+        (data_array("phase", "Int32", [4, 2]), {"2": 0.75, "4": 0.25}),
+        (data_array("phase", "Int32", [-1, 1]), {"-1": 0.25, "1": 0.75}),
+        (data_array("phase", "Int32", [4, 2], 1), {"2": 0.75, "4": 0.25}),
+        (data_array("flux", "Float64", [4.0, 2.0]), {"cell": 1.0}),
+        (data_array("flux", "Int32", [1, 2, 3, 4], 2), {"cell": 1.0}),
+        (data_array("gmsh:geometrical", "Int32", [1, 2]), {"cell": 1.0}),
+        (data_array("vtkOriginalCellIds", "Int32", [1, 2]), {"cell": 1.0}),
+        (data_array("id", "Int32", [0, 1]) + data_array("material", "Int32", [3, 3]), {"3": 1.0}),
+        (
+            data_array("cell_tags", "Int32", [0, 1]) + data_array("region", "Int32", [3, 5]),
+            {"3": 0.25, "5": 0.75},
+        ),
+        (data_array("gmsh:physical", "Int32", [-6, 6]), {"6": 1.0}),
+        (data_array("gmsh:physical", "Int32", [0, 0]), {"cell": 1.0}),
+        (data_array("gmsh:physical", "Int32", [0, 2]), {"0": 0.25, "2": 0.75}),
+    ],
+)
+def test_regions_come_from_the_integer_array(tmp_path, arrays, regions):
+    points, elements, _ = CELLS["quad"]
+    assert read_cell(
+        write_vtu(tmp_path / "a.vtu", points, "quad", elements, arrays)
+    ).regions == pytest.approx(regions)
+
+
+def test_several_unknown_arrays_are_listed(tmp_path):
+    arrays = data_array("zone", "Int32", [0, 1]) + data_array("id", "Int64", [3, 3])
+    file = write_vtu(tmp_path / "a.vtu", CELLS["quad"][0], "quad", CELLS["quad"][1], arrays)
+    with pytest.raises(
+        MeshError, match=r"a\.vtu: has several integer cell arrays \(id, zone\).*Name one of them"
+    ):
+        read_cell(file)
+
+
+def test_a_period_may_be_given(tmp_path):
+    """A rhombus without its sharp corners is no parallelogram; its lattice must be given."""
+    rows = np.array([[1.0, 0.0], [0.5, 1.0]])
+    unit = np.array([[i, j] for j in range(5) for i in range(5)]) / 4
+    quads = [[5 * j + i, 5 * j + i + 1, 5 * j + i + 6, 5 * j + i + 5] for j in range(4) for i in range(4)]
+    quads = [q for k, q in enumerate(quads) if k not in (0, 3, 12, 15)]
+    file = write_msh22(tmp_path / "a.msh", unit @ rows, [("quad", quads, [0] * 12)])
+    with pytest.raises(PeriodicityError, match=r"a\.msh: side 0 has 0 facet"):
+        read_cell(file)
+    cell = read_cell(file, period=rows)
+    assert cell.porosity == pytest.approx(0.25)
+    assert np.array_equal(cell.period, rows)
+    with pytest.raises(MeshError, match=r"a\.msh: got a period of shape \(3, 3\), needed \(2, 2\)"):
+        read_cell(file, period=np.eye(3))
+
+
+def test_match_tol_is_passed_on(tmp_path):
+    points = CELLS["quad"][0].copy()
+    points[4, 0] += 1e-5
+    file = write_msh22(tmp_path / "a.msh", points, [("quad", CELLS["quad"][1], [0, 0])])
+    with pytest.raises(
+        PeriodicityError, match=r"a\.msh: 4 of 4 facets on side 1 .* gap 1\.0e-05, tolerance 1e-08"
+    ):
+        read_cell(file)
+    cell = read_cell(file, match_tol=2e-5)
+    assert cell.match_tol == 2e-5
+
+
+def error_of(path: Path, **keywords: Any) -> str:
+    with pytest.raises(MeshError) as caught:
+        read_cell(path, **keywords)
+    return str(caught.value)
+
+
+def test_files_that_cannot_be_opened_are_named(tmp_path, monkeypatch):
+    assert (
+        error_of(tmp_path / "none.msh") == f"none.msh: there is no such file in {tmp_path}. Check the path."
+    )
+    (tmp_path / "dir.msh").mkdir()
+    assert error_of(tmp_path / "dir.msh").startswith("dir.msh: is a directory, needed a gmsh file")
+    (tmp_path / "empty.vtu").touch()
+    assert error_of(tmp_path / "empty.vtu").startswith("empty.vtu: the file is empty, needed")
+    (tmp_path / "mesh.stl").write_text("solid")
+    assert error_of(tmp_path / "mesh.stl").startswith(
+        "mesh.stl: got the suffix '.stl', needed a gmsh file (.msh"
+    )
+    (tmp_path / "locked.msh").write_text("$MeshFormat")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    message = error_of(tmp_path / "locked.msh")
+    assert message == "locked.msh: cannot be opened (Permission denied). Check its permissions."
+
+
+def test_a_file_cut_short_anywhere_is_damaged(tmp_path, capfd):
+    """Every prefix that lacks data is refused; so is the text file that has all but the closing line."""
+    for form in ("msh22", "msh22 binary", "vtu"):
+        whole = write(tmp_path / "whole", "tetra", form)
+        content = whole.read_bytes()
+        cut = whole.with_name(f"cut{whole.suffix}")
+        end = len(content) - (2 if form == "vtu" else len("$EndElements\n"))
+        for length in [*range(1, end, 13), end]:
+            cut.write_bytes(content[:length])
+            message = error_of(cut)
+            assert message.startswith(f"{cut.name}: ")
+            assert "damaged, cut short" in message or "got no elements" in message
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("suffix", [".msh", ".vtu"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"garbage",
+        bytes(range(256)) * 8,
+        b"\xff\xfe$MeshFormat\n",
+        b"$MeshFormat\n",
+        b"$MeshFormat\n9.9 0 8\n$EndMeshFormat\n",
+        b"$MeshFormat\n1 0 8\n$EndMeshFormat\n",
+        b"$MeshFormat\n2.2 0 8\n$EndMeshFormat\n$Nodes\n99999999999999\n1 0 0 0\n",
+        b"$MeshFormat\n4.1 0 8\n$EndMeshFormat\n$Nodes\n1 99999999999999 1 1\n2 1 0 9999999999\n",
+        b"<VTKFile/>",
+        b'<VTKFile type="PolyData"></VTKFile>',
+    ],
+)
+def test_garbage_is_refused_in_words(tmp_path, capfd, suffix, content):
+    file = tmp_path / f"bad{suffix}"
+    file.write_bytes(content)
+    message = error_of(file)
+    assert message.startswith(
+        f"bad{suffix}: damaged, cut short, or not a gmsh file (.msh, format 2.2 or 4.1)"
+    )
+    assert message.endswith("Write the mesh anew.")
+    assert capfd.readouterr() == ("", "")
+
+
+TWO = CELLS["triangle"][1]
+ODD = {
+    "no elements": ([], "got no elements (none), needed lines, triangles"),
+    "points only": ([("vertex", [[0], [1]], [0, 0])], "got no elements (2 vertex), needed lines, triangles"),
+    "mixed": (
+        [("triangle", [[0, 1, 2], [0, 1, 2]], [0, 0]), ("quad", [[0, 1, 2, 3]], [0])],
+        "got elements of mixed shapes (1 quad, 2 triangle), needed one shape",
+    ),
+    "second order": (
+        [("triangle6", [[0, 1, 2, 3, 3, 3]], [0]), ("line3", [[0, 1, 2]], [0])],
+        "got elements of higher order (1 triangle6), needed first order. Write first-order elements (gmsh: "
+        "Mesh.ElementOrder=1).",
+    ),
+    "second order solid": (
+        [("tetra10", [[0, 1, 2, 3] + [3] * 6], [0])],
+        "higher order (1 tetra10), needed first",
+    ),
+    "wedge": (
+        [("wedge", [[0, 1, 2, 3, 3, 3]], [0])],
+        "got elements of unknown shape (1 wedge), needed one of line",
+    ),
+    "zero": ([("triangle", [[0, 1, 1], *TWO], [0, 0, 0])], "1 of 3 elements (triangle) have no volume"),
+    "twice": ([("triangle", [*TWO, [1, 2, 0]], [0, 0, 0])], "1 of 3 elements appear more than once"),
+    "half": (
+        [("triangle", TWO[:1], [0])],
+        "side 0 has 0 facet(s) on its first face and 1 on the opposite one, needed one or more on both",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_unusable_elements_are_refused_in_words(tmp_path, case):
+    blocks, words = ODD[case]
+    message = error_of(write_msh22(tmp_path / "odd.msh", SQUARE, blocks))
+    assert message.startswith("odd.msh: ")
+    assert words in message
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf"])
+def test_coordinates_that_are_not_finite_are_refused(tmp_path, bad):
+    points = SQUARE.copy()
+    points[2, 1] = float(bad)
+    file = write_vtu(tmp_path / "a.vtu", points, "triangle", TWO)
+    assert f"1 of 4 points have coordinates that are not finite, e.g. [1.0, {bad}, 0.0]" in error_of(file)
+
+
+def test_surfaces_and_curves_in_space_are_refused(tmp_path):
+    tilted = np.hstack([SQUARE, SQUARE[:, :1]])
+    file = write_msh22(tmp_path / "a.msh", tilted, [("triangle", TWO, [0, 0])])
+    assert "extend over [1.0, 1.0, 1.0] in x, y, z, needed a mesh in a plane z = constant" in error_of(file)
+    file = write_msh22(tmp_path / "b.msh", SQUARE, [("line", [[0, 1], [1, 2]], [0, 0])])
+    assert "needed a mesh along x (y and z constant)" in error_of(file)
+
+
+def test_nodes_that_coincide_are_refused(tmp_path):
+    points = np.vstack([CELLS["quad"][0], [[0.25, 0.0], [0.25, 1.0]]])
+    file = write_msh22(tmp_path / "a.msh", points, [("quad", [[0, 1, 4, 3], [6, 2, 5, 7]], [0, 0])])
+    assert "a.msh: 2 pair(s) of nodes coincide" in error_of(file)
+
+
+def test_elements_that_refer_to_no_node_are_refused(tmp_path):
+    points, elements, _ = CELLS["quad"]
+    file = write_vtu(tmp_path / "a.vtu", points, "quad", [elements[0], [1, 2, 9, 4]])
+    assert "a.vtu: elements refer to points 0 to 9, but there are 6 points" in error_of(file)
+
+
+def test_a_vtu_file_of_several_pieces_is_refused(tmp_path):
+    """meshio would silently return the elements of the last piece."""
+    file = write_vtu(tmp_path / "a.vtu", SQUARE, "triangle", TWO, pieces=3)
+    assert error_of(file) == "a.vtu: has 3 pieces, needed one. Merge them (ParaView: Merge Blocks)."
+
+
+MSH41 = """$MeshFormat
+4.1 0 8
+$EndMeshFormat
+$PhysicalNames
+2
+2 1 "left"
+2 2 "all"
+$EndPhysicalNames
+$Entities
+0 0 2 0
+1 0 0 0 0.25 1 0 {first} 0
+2 0.25 0 0 1 1 0 {second} 0
+$EndEntities
+$Nodes
+1 6 1 6
+2 1 0 6
+1
+2
+3
+4
+5
+6
+0 0 0
+0.25 0 0
+1 0 0
+0 1 0
+0.25 1 0
+1 1 0
+$EndNodes
+$Elements
+2 2 1 2
+2 1 3 1
+1 1 2 5 4
+2 2 3 1
+2 2 3 6 5
+$EndElements
+"""
+
+
+def test_groups_of_a_41_text_file(tmp_path, capfd):
+    file = tmp_path / "a.msh"
+    file.write_text(MSH41.format(first="1 1", second="1 -2"))
+    assert read_cell(file).regions == pytest.approx({"left": 0.25, "all": 0.75})
+    file.write_text(MSH41.format(first="0", second="0"))
+    assert read_cell(file).regions == pytest.approx({"cell": 1.0})
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_element_in_two_groups_is_refused(tmp_path):
+    file = tmp_path / "a.msh"
+    file.write_text(MSH41.format(first="2 1 2", second="1 2"))
+    assert (
+        "a.msh: elements belong to several physical groups (all, left), needed one region each"
+        in error_of(file)
+    )
+
+
+def test_groups_on_part_of_a_41_file_are_refused(tmp_path):
+    file = tmp_path / "a.msh"
+    file.write_text(MSH41.format(first="0", second="1 2"))
+    message = error_of(file)
+    assert "a.msh: the elements and their data have different lengths" in message
+    assert "save only those that have one (Mesh.SaveAll=0)" in message
+
+
+def test_inspection_reports_a_good_cell(tmp_path):
+    report = inspect_cell(write(tmp_path / "cell", "quad", "msh22"))
+    assert report.usable
+    assert report.problems == ()
+    assert (report.dim, report.shape, report.nodes, report.elements) == (2, "quad", 6, 2)
+    assert report.file == str(tmp_path / "cell.msh")
+    assert report.regions == pytest.approx({"first": 0.25, "9": 0.75})
+    assert report.porosity == 0.0
+    assert report.size == pytest.approx(np.sqrt(0.5))
+    assert np.array_equal(report.period, np.eye(2))
+    assert [(s.facets, s.unmatched) for s in report.sides] == [(2, 0), (4, 0)]
+    assert report.quality_measure == "scaled Jacobian"
+    assert (report.quality_min, report.quality_mean) == pytest.approx((1.0, 1.0))
+
+
+def test_inspection_lists_every_problem(tmp_path):
+    points, elements, _ = CELLS["quad"]
+    moved = points + np.array([[0, 0]] * 4 + [[0.125, 0.0], [0.0, 0.0]])
+    file = write_msh22(tmp_path / "a.msh", moved, [("quad", [*elements, elements[0]], [0, 0, 0])])
+    report = inspect_cell(file)
+    assert not report.usable
+    repeated, *sides, overlap = report.problems
+    assert repeated.startswith("a.msh: 1 of 3 elements appear more than once")
+    assert any("on side 1 have no partner" in side for side in sides)
+    assert overlap.startswith("a.msh: the elements cover 1.3125 times the period")
+    assert report.sides[1].largest_gap == pytest.approx(0.125)
+    with pytest.raises(MeshError, match="appear more than once"):
+        read_cell(file)
+
+
+def test_inspection_of_an_unreadable_file_raises(tmp_path):
+    (tmp_path / "a.msh").write_text("no mesh")
+    with pytest.raises(MeshError, match=r"a\.msh: damaged"):
+        inspect_cell(tmp_path / "a.msh")
+
+
+def test_importing_cells_imports_no_meshio():
+    code = "import sys, cellsolve.cells; print('meshio' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "False\n"
+    )
