@@ -137,6 +137,13 @@ def test_points_near_a_face_of_a_flat_cell_stay_apart():
     assert periodic_classes(points, period, 1e-2).tolist() == [0, 0, 1]
 
 
+def test_the_tolerance_is_a_length_in_every_direction_of_a_flat_cell():
+    """A step of 0.005 along the long vector is beyond the tolerance, the same fraction of the short height is not."""
+    period = period_named("flat")
+    points = np.array([[0.5, 0.005], [0.505, 0.005], [0.5, 0.00505]])
+    assert periodic_classes(points, period, 1e-4).tolist() == [0, 1, 0]
+
+
 def test_classes_leave_their_input_alone():
     points, period = np.array([[1.0, 0.0], [0.0, 0.0], [-0.25, 2.0]]), np.eye(2)
     before = points.copy()
@@ -287,6 +294,11 @@ def test_a_hole_in_one_face_only_is_caught():
     assert "a hole cuts one of them only" in str(error)
     error = failure_of(without_boxes(4, (3, 1), (3, 2)))
     assert (error.side, error.unmatched, error.largest_gap) == (0, 2, 0.25)
+    error = failure_of(without_boxes(4, (0, 1), (0, 2)))
+    assert (error.side, error.unmatched, error.largest_gap) == (0, 2, 0.25)
+    error = failure_of(without_boxes(6, *[(5, j) for j in range(1, 5)]))
+    assert (error.side, error.unmatched) == (0, 4)
+    assert error.largest_gap == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(

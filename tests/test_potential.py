@@ -184,7 +184,7 @@ def test_the_first_point_that_is_not_finite_is_named() -> None:
         V.evaluate_V1(x, np.array([0.5, 0.75]))
     with pytest.raises(CoefficientError, match=r"V0 is nan at x = \(-2, -0.25\)"):
         V.evaluate_V0(x)
-    with pytest.raises(CoefficientError, match=r"dV0/dx\[1\] is nan"):
+    with pytest.raises(CoefficientError, match=r"dV0/dx\[0\] is nan"):
         V.evaluate_V0_gradient(x)
 
 

@@ -138,10 +138,10 @@ def _solve(
     _check(cell, tol)
     start = time.perf_counter()
     ladder = space_ladder(cell, order)
-    space, difference = _resolve(ladder, evaluate, tol, method)
-    solver = CellSolver(space, method)
-    K = evaluate(space)
-    minimum = _in_batches(solver, K, _ITERATION_SHARE * tol)
+    resolved = _resolve(ladder, evaluate, tol, method)
+    solver, difference = resolved.solver, resolved.difference
+    space, K = solver.space, evaluate(solver.space)
+    minimum = resolved.probes if len(resolved.rows) == len(K) else _in_batches(solver, K, _ITERATION_SHARE * tol)
     lower = upper = None
     error = difference + float(minimum.error.max())
     if bounds:
@@ -161,24 +161,31 @@ def _solve(
     return _Outcome(solutions, _failure(minimum, ladder, difference, tol))
 
 
-def _resolve(ladder: Ladder, evaluate: _Evaluate, tol: float, method: Method | None) -> tuple[Space, float]:
-    """The first space that the next one confirms, judged on the problems of largest contrast, and their difference."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Resolved:
+    """A space, the problems it was judged on, and how far the next space is from it."""
+
+    solver: CellSolver
+    rows: npt.NDArray[np.int64]
+    probes: CellMinimum
+    difference: float
+
+
+def _resolve(ladder: Ladder, evaluate: _Evaluate, tol: float, method: Method | None) -> _Resolved:
+    """The first space that the next one confirms, judged on the problems of largest contrast."""
     spaces = (make() for make in ladder.makers)
-    space = next(spaces)
-    rows = _hardest(evaluate(space))
-    tensor = _probe(space, evaluate, rows, tol, method)
-    difference = np.inf
+    solver = CellSolver(next(spaces), method)
+    K = evaluate(solver.space)
+    rows = _hardest(K)
+    probes, difference = _in_batches(solver, K[rows], _ITERATION_SHARE * tol), np.inf
     for other in spaces:
-        finer = _probe(other, evaluate, rows, tol, method)
-        difference = _relative_difference(tensor, finer)
+        next_solver = CellSolver(other, method)
+        next_probes = _in_batches(next_solver, evaluate(other)[rows], _ITERATION_SHARE * tol)
+        difference = _relative_difference(probes.tensor, next_probes.tensor)
         if difference <= 0.5 * tol or ladder.fixed:
             break
-        space, tensor = other, finer
-    return space, difference
-
-
-def _probe(space: Space, evaluate: _Evaluate, rows: npt.NDArray[np.int64], tol: float, method: Method | None) -> FloatArray:
-    return CellSolver(space, method).solve(evaluate(space)[rows], _ITERATION_SHARE * tol).tensor
+        solver, probes = next_solver, next_probes
+    return _Resolved(solver, rows, probes, difference)
 
 
 def _hardest(K: FloatArray) -> npt.NDArray[np.int64]:

@@ -63,9 +63,7 @@ def periodic_classes(points: Floats, period: Floats, tolerance: float) -> Ints:
     fractions[fractions >= 1.0] = 0.0
     pairs = _pairs_on_torus(fractions, period, tolerance * longest_vector(period))
     graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(len(points),) * 2)
-    labels = connected_components(graph, directed=False)[1]
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    return np.asarray(np.argsort(np.argsort(first))[inverse], dtype=np.int64)
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def close_pairs(points: Floats, tolerance: float) -> Ints:
@@ -109,7 +107,7 @@ def _side_normals(points: Floats) -> Floats | None:
         found.append(normals[0])
         normals = normals[np.abs(normals - normals[0]).max(axis=1) > _ANGLE]
     sides = [a for i, a in enumerate(found) if any(np.abs(a + b).max() <= _ANGLE for b in found[i + 1 :])]
-    return np.array(sides) if len(found) == 2 * len(sides) == 2 * points.shape[1] else None
+    return np.array(sides) if len(found) == 2 * len(sides) else None
 
 
 def _hull_areas(simplices: Floats) -> Floats:

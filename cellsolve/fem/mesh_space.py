@@ -40,6 +40,10 @@ _ELEMENTS: dict[str, list[type]] = {
 MAX_ORDER = {shape: len(elements) for shape, elements in _ELEMENTS.items()}
 
 
+# Corners of a hexahedron: from the order of gmsh and VTK files to scikit-fem's.
+_HEXAHEDRON = [0, 4, 3, 1, 7, 5, 2, 6]
+
+
 class MeshSpace:
     """Periodic Lagrange elements of one order on a unit cell read from a file."""
 
@@ -157,7 +161,8 @@ def _quadrature_order(shape: str, order: int) -> int:
 
 
 def _basis(cell: UnitCell, order: int) -> Any:
-    mesh = _MESHES[cell.shape](np.ascontiguousarray(cell.points.T), np.ascontiguousarray(cell.elements.T))
+    corners = cell.elements[:, _HEXAHEDRON] if cell.shape == "hexahedron" else cell.elements
+    mesh = _MESHES[cell.shape](np.ascontiguousarray(cell.points.T), np.ascontiguousarray(corners.T))
     element = _ELEMENTS[cell.shape][order - 1]()
     return skfem.Basis(mesh, element, intorder=_quadrature_order(cell.shape, order))
 

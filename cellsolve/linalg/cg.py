@@ -110,6 +110,7 @@ class _Run:
         self.p = z
         self.gamma = _dot(self.r, z)
         self.first_gamma = self.gamma.copy()
+        self.alpha = np.zeros_like(self.gamma)
         self.drops = np.full((_WINDOW + 1, B, d), np.inf)
 
     def step(self) -> None:
@@ -128,6 +129,7 @@ class _Run:
         self.p += z
         self.drops = np.roll(self.drops, 1, axis=0)
         self.drops[0] = alpha * self.gamma
+        self.alpha = alpha
         self.gamma = gamma
 
     def remaining(self) -> FloatArray:
@@ -154,8 +156,8 @@ class _Run:
         z = some.apply(r)
         gamma = _dot(r, z)
         self.energy[candidates] = np.einsum("brr->br", T)
-        growth = gamma / np.maximum(self.gamma[candidates], np.finfo(float).tiny)
-        error = (remaining[candidates] * np.maximum(growth, 1.0) / self.energy[candidates]).max(axis=1)
+        next_drop = self.alpha[candidates] * gamma  # of a step from the true residual
+        error = (np.maximum(remaining[candidates], next_drop) / self.energy[candidates]).max(axis=1)
         done = error <= self.tol
         stuck = ~done & (self.restarts[candidates] >= _MAX_RESTARTS)
         self._store(candidates, T, error, gamma, done, done | stuck)
@@ -181,7 +183,7 @@ class _Run:
         out.iterations[index] = self.count
         out.error[index] = error[leaving]
         first = np.maximum(self.first_gamma[rows], np.finfo(float).tiny)
-        out.residual[index] = np.sqrt((gamma[leaving] / first).max(axis=1))
+        out.residual[index] = np.sqrt(np.maximum(gamma[leaving] / first, 0.0).max(axis=1))
         out.converged[index] = done[leaving]
         self.active[rows] = False
 
@@ -196,7 +198,7 @@ class _Run:
             return
         keep = np.flatnonzero(self.active)
         self.M = self.M.take(keep)
-        for name in ("C", "u", "r", "p", "gamma", "first_gamma", "energy", "index", "restarts", "active"):
+        for name in ("C", "u", "r", "p", "gamma", "alpha", "first_gamma", "energy", "index", "restarts", "active"):
             setattr(self, name, getattr(self, name)[keep])
         self.drops = self.drops[:, keep]
 
