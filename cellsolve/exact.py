@@ -100,11 +100,10 @@ def laminate(coefficients: Sequence[ArrayLike], fractions: Sequence[float], norm
     weights = np.asarray(fractions, dtype=float)
     if n.ndim != 1 or not np.all(np.isfinite(n)) or not np.any(n):
         raise CoefficientError(f"got the normal {n.tolist()}; a vector that is not zero is needed.")
-    if len(weights) != len(coefficients) or np.any(weights < 0) or abs(weights.sum() - 1.0) > 1e-12:
+    if len(weights) != len(coefficients) or np.any(weights < 0) or not abs(weights.sum() - 1.0) <= 1e-12:
         raise CoefficientError(
             f"got the fractions {weights.tolist()} for {len(coefficients)} layers; one each, with sum 1, is needed."
         )
-    n = n / np.linalg.norm(n)
     K = np.stack([_layer(coefficient, len(n)) for coefficient in coefficients])
     v = K @ n
     k = v @ n
@@ -263,13 +262,16 @@ class _Integrand:
         self, points: Mapping[str, tuple[FloatArray]], name: str, nodes: FloatArray, log_weights: FloatArray
     ) -> FloatArray:
         here = {**self.at, **points, name: (_along(nodes, 0, log_weights.ndim),)}
-        V: FloatArray = sum((term.evaluate(here) for term in self.terms), start=np.zeros(()))
+        with np.errstate(all="ignore"):  # inf - inf: found below
+            V: FloatArray = sum((term.evaluate(here) for term in self.terms), start=np.zeros(())) / self.sigma
         if not np.all(np.isfinite(V)):
             full, *parts = np.broadcast_arrays(V, *(part for (part,) in here.values()))
             first = tuple(np.argwhere(~np.isfinite(full))[0])
             listed = ", ".join(f"{label} = {p[first]:.6g}" for label, p in zip(here, parts, strict=True) if label)
-            raise CoefficientError(f"V1 is {full[first]} at {listed}; it must be finite. Change the formula there.")
-        exponent = np.broadcast_to(V / self.sigma, np.broadcast_shapes((len(nodes), *log_weights.shape[1:]), V.shape))
+            raise CoefficientError(
+                f"V1/sigma is {full[first]} at {listed}; it must be finite. Change the formula there."
+            )
+        exponent = np.broadcast_to(V, np.broadcast_shapes((len(nodes), *log_weights.shape[1:]), V.shape))
         return np.stack([_log_sum(log_weights - exponent), _log_sum(log_weights + exponent)])
 
 

@@ -75,7 +75,7 @@ def test_three_coupled_scales_at_low_temperature_in_bounded_memory() -> None:
     tracemalloc.stop()
     shifted = exact.effective_diffusion_1d(line(COUPLED.replace("y1", "(y1 + 0.123)"), 3), 3.0 / 200, ORIGIN)
     np.testing.assert_allclose(M, shifted, rtol=1e-11)
-    assert peak < 200e6
+    assert peak < 60e6  # 84 MB in one piece
 
 
 @pytest.mark.parametrize("kink", [0.5, 1 / 3, 0.123])
@@ -144,8 +144,10 @@ def test_wrong_arguments_are_refused() -> None:
         exact.effective_diffusion_1d(V, 1.0, np.ones(1), period=0.0)
     with pytest.raises(CoefficientError, match=r"\(\.\.\., 1\)"):
         exact.effective_diffusion_1d(V, 1.0, np.ones(3))
-    with pytest.raises(CoefficientError, match="V1 is inf at x = 0"):
+    with pytest.raises(CoefficientError, match="V1/sigma is inf at x = 0"):
         exact.effective_diffusion_1d(V, 1.0, np.zeros(1))
+    with pytest.raises(CoefficientError, match="V1/sigma is nan at x = 0, y1 = 0"):
+        exact.effective_diffusion_1d(line("1/y1 - 2/y1**2"), 1.0, np.zeros(1))
     with pytest.raises(CoefficientError, match="one dimension only"):
         exact.effective_diffusion_1d(Potential("y1[0]", dim=2, scales=1), 1.0, np.zeros(2))
 
@@ -197,6 +199,7 @@ def test_laminates_and_the_checkerboard_obey_duality() -> None:
     [
         ([1.0, 2.0], [0.5, 0.6], [1, 0]),
         ([1.0, 2.0], [1.0], [1, 0]),
+        ([1.0, 2.0], [0.5, np.nan], [1, 0]),
         ([1.0, 2.0], [0.5, 0.5], [0, 0]),
         ([1.0, -2.0], [0.5, 0.5], [1, 0]),
         ([1.0, np.nan], [0.5, 0.5], [1, 0]),

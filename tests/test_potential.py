@@ -188,6 +188,17 @@ def test_the_first_point_that_is_not_finite_is_named() -> None:
         V.evaluate_V0_gradient(x)
 
 
+def test_infinities_that_cancel_give_an_error_and_no_warning() -> None:
+    V = Potential("1/x**2 - 2/x**2", dim=1, scales=1, V0=lambda x: 1 / x[..., 0] ** 2)
+    with pytest.raises(CoefficientError, match="V1 is nan"):
+        V.evaluate_V1(np.zeros(1), np.zeros(1))
+    with pytest.raises(CoefficientError, match="V0 is inf"):
+        V.evaluate_V0(np.zeros(1))
+    huge = Potential("0", dim=1, scales=1, V0=lambda x: np.exp(np.abs(x[..., 0]) + 710))
+    with pytest.raises(CoefficientError, match=r"dV0/dx\[0\] is nan"):
+        huge.evaluate_V0_gradient(np.zeros(1))
+
+
 def test_points_of_a_wrong_shape_are_refused() -> None:
     V = Potential("cos(2*pi*y1)", dim=1, scales=1)
     with pytest.raises(CoefficientError, match=r"x have shape \(3,\); \(\.\.\., 1\) is needed.*of length 1"):

@@ -108,6 +108,7 @@ def _read_mesh(file: Path, file_format: str) -> meshio.Mesh:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
+            # A number cut short in a text file: older numpy only warns.
             warnings.filterwarnings("error", message=".*could not be read")
             mesh = meshio.read(file, file_format=file_format)
     except (Exception, SystemExit) as error:

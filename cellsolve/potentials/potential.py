@@ -170,8 +170,9 @@ def _evaluated(label: str, terms: tuple[Term, ...], points: Points) -> FloatArra
     """The sum of the terms on the common shape of the points; every value finite."""
     shape = _common_shape(points)
     total = np.zeros(shape)
-    for term in terms:
-        total += term.evaluate(points)
+    with np.errstate(all="ignore"):  # inf - inf: found below
+        for term in terms:
+            total += term.evaluate(points)
     if not np.all(np.isfinite(total)):
         first = tuple(np.argwhere(~np.isfinite(total))[0])
         where = ", ".join(f"{name} = {_point(parts, shape, first)}" for name, parts in points.items())

@@ -184,10 +184,11 @@ class DifferenceTerm:
         centre = points["x"][self.component]
         step = DIFFERENCE_STEP * np.maximum(1.0, np.abs(centre))
         total: FloatArray = np.zeros(())
-        for multiple, weight in _DIFFERENCE_WEIGHTS.items():
-            after, before = (self._shifted(points, sign * multiple * step) for sign in (1.0, -1.0))
-            total = total + weight * (after - before)
-        return total / step
+        with np.errstate(all="ignore"):
+            for multiple, weight in _DIFFERENCE_WEIGHTS.items():
+                after, before = (self._shifted(points, sign * multiple * step) for sign in (1.0, -1.0))
+                total = total + weight * (after - before)
+            return total / step
 
     def _shifted(self, points: Points, shift: FloatArray) -> FloatArray:
         x = list(points["x"])

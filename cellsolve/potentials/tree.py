@@ -237,12 +237,13 @@ class Product(Expression):
         if len(self.factors) > 1:
             return (self,)
         inner = self.factors[0].terms()
-        return (self,) if len(inner) == 1 else tuple(t for i in inner for t in (self.coefficient * i).terms())
+        return (self,) if len(inner) == 1 else tuple(part for i in inner for part in (self.coefficient * i).terms())
 
     def __str__(self) -> str:
         above, below = self.divided
         sign, size = "-" if self.coefficient < 0 else "", abs(self.coefficient)
-        shown = above if size == 1.0 and above else (Number(size), *above)
+        bare = size == 1.0 and above and not (sign and isinstance(above[0], Sum))  # -(a + b)*c reads as (-a - b)*c
+        shown = above if bare else (Number(size), *above)
         return sign + "*".join(_enclosed(f, _POWER) for f in shown) + "".join(f"/{_enclosed(f, _POWER)}" for f in below)
 
 
@@ -270,9 +271,8 @@ class Power(Expression):
     def _derivative(self, variable: Variable) -> Expression:
         base, exponent = self.base, self.exponent
         change = exponent * base ** (exponent - 1.0) * base.derivative(variable)
-        if variable not in exponent.variables:
-            return change
-        return change + base.call("log") * self * exponent.derivative(variable)
+        varies = variable in exponent.variables
+        return change if not varies else change + base.call("log") * self * exponent.derivative(variable)
 
     def __str__(self) -> str:
         if _is_reciprocal(self):
