@@ -86,14 +86,15 @@ def power(points: FloatArray, order: int) -> tuple[FloatArray, FloatArray]:
     return s**order, order * s ** (order - 1) * direction[:, None]
 
 
-@every_space
+WITH_AN_INSIDE = [(make, arguments) for make, arguments in ALL_SPACES if make is element_space or arguments[1] > 2]
+
+
+@pytest.mark.parametrize(("make", "arguments"), WITH_AN_INSIDE)
 @upright_and_skewed
 def test_gradients_of_polynomials_of_the_order_are_exact(make, arguments, skewed) -> None:
+    """Away from the boundary, across which a polynomial is not periodic."""
     space = make(*arguments, skewed)
-    margin = 1.0 / (space.n if isinstance(space, BoxSpace) else count_of(space.dim))
-    if margin > 0.4:
-        pytest.skip("every element touches the boundary, where polynomials are not periodic")
-    assert_gradient_exact(space, margin)
+    assert_gradient_exact(space, 1.0 / (space.n if isinstance(space, BoxSpace) else count_of(space.dim)))
 
 
 def assert_gradient_exact(space: Space, margin: float) -> None:
@@ -218,7 +219,7 @@ def observed_orders(spaces: list[Space], counts: list[int]) -> FloatArray:
 MESH_ORDERS = [
     ("triangle", 1, [24, 48]),
     ("triangle", 2, [12, 24]),
-    ("triangle", 4, [6, 12]),
+    ("triangle", 4, [16, 24]),
     ("quad", 1, [24, 48]),
     ("quad", 2, [12, 24]),
 ]
@@ -230,7 +231,7 @@ def test_observed_order_on_meshes_is_twice_that_of_the_elements(shape, order, co
     assert orders[-1] == pytest.approx(2 * order, abs=0.2)
 
 
-BOX_ORDERS = [(2, [12, 24]), (3, [8, 16]), (4, [8, 12]), (5, [6, 8]), (6, [4, 6])]
+BOX_ORDERS = [(2, [12, 24]), (3, [8, 16]), (4, [8, 12]), (5, [6, 8]), (6, [8, 10])]
 
 
 @pytest.mark.parametrize(("order", "counts"), BOX_ORDERS)
@@ -251,7 +252,7 @@ def test_highest_orders_are_those_of_the_table() -> None:
 
 
 def ladder(cell: BoxCell | UnitCell, order: int = 2) -> list[tuple[int, int]]:
-    return [(getattr(s, "n", 0), s.order) for s in (make() for make in space_ladder(cell, order).makers)]
+    return [(getattr(s, "n", 0), s.order) for s in (make() for make in space_ladder(cell, order).makers[:4])]
 
 
 def test_fixed_cells_offer_their_space_and_one_to_judge_it() -> None:

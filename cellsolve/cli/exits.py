@@ -65,7 +65,8 @@ def explanation(error: Exception) -> str:
     if isinstance(error, BrokenExecutor):
         return "a worker process died, perhaps for want of memory. Use fewer workers (-j), or coarser cells."
     if isinstance(error, MemoryError):
-        return f"out of memory{f' ({error})' if str(error) else ''}. Use fewer workers (-j), fewer points or coarser cells."
+        what = f" ({error})" if str(error) else ""
+        return f"out of memory{what}. Use fewer workers (-j), fewer points or coarser cells."
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     return str(error) or type(error).__name__

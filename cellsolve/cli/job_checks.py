@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from cellsolve.errors import ExpressionError
 from cellsolve.potentials.expressions import parse_expression
@@ -60,10 +60,10 @@ def _temperatures(sigma: object) -> list[str]:
 def _expressions(potential: _Data, parameters: _Data) -> list[str]:
     """The texts V1 and V0 with the parameters, where dim and scales are such that they can be read."""
     dim, scales = potential.get("dim"), potential.get("scales")
-    if dim not in (1, 2, 3) or not _is_count(scales):
+    if not _is_count(dim, 3) or not _is_count(scales, 16):
         return []
-    slow = {"x": int(dim)}
-    variables = {"V1": {**slow, **{f"y{k}": int(dim) for k in range(1, int(scales or 1) + 1)}}, "V0": slow}
+    slow = {"x": dim}
+    variables = {"V1": {**slow, **{f"y{k}": dim for k in range(1, scales + 1)}}, "V0": slow}
     found = {f"parameters.{name}": _unreadable("0", variables["V1"], {name: 1.0}) for name in parameters}
     usable = {name: _number(value) for name, value in parameters.items() if not found[f"parameters.{name}"]}
     for name, names in variables.items():
@@ -81,7 +81,7 @@ def _unreadable(text: str, variables: Mapping[str, int], parameters: Mapping[str
 
 
 def _cell_count(cells: object, scales: object) -> list[str]:
-    if not isinstance(cells, list) or not _is_count(scales) or len(cells) in (0, 1, scales):
+    if not isinstance(cells, list) or not _is_count(scales, 16) or len(cells) in (0, 1, scales):
         return []
     return [f"[[cells]]: got {len(cells)} for {scales} scales, needed one for all or one for each."]
 
@@ -96,7 +96,7 @@ def _cell_kinds(cells: object) -> list[str]:
 
 
 def _axes(grid: object, dim: object) -> list[str]:
-    if not isinstance(grid, dict) or not isinstance(dim, int) or dim not in (1, 2, 3):
+    if not isinstance(grid, dict) or not _is_count(dim, 3):
         return []
     names = [f"x{i}" for i in range(dim)]
     needed = "{ start = .., stop = .., num = .. } or a list of numbers"
@@ -106,8 +106,8 @@ def _axes(grid: object, dim: object) -> list[str]:
 
 def _unknown_axis(name: str, names: list[str]) -> str:
     closest = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {closest[0]}? " if closest else ""
-    return f"unknown axis, {hint}Accepted with dim = {len(names)}: {', '.join(names)}."
+    hint = f", did you mean {closest[0]}?" if closest else "."
+    return f"unknown axis{hint} Accepted with dim = {len(names)}: {', '.join(names)}."
 
 
 def _bounds(solve: _Data) -> list[str]:
@@ -121,8 +121,8 @@ def _table(data: _Data, name: str) -> _Data:
     return table if isinstance(table, dict) else {}
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 16
+def _is_count(value: object, greatest: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= greatest
 
 
 def _number(value: object) -> float:

@@ -66,8 +66,8 @@ def _unknown(name: str, known: Iterable[str], is_section: bool) -> str:
         return f"{_OTHER_KIND[name]}. Remove it."
     names = list(known)
     closest = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {brackets.format(closest[0])}? " if closest else ""
-    return f"unknown {noun}, {hint}Accepted: {', '.join(brackets.format(n) for n in names)}."
+    hint = f", did you mean {brackets.format(closest[0])}?" if closest else "."
+    return f"unknown {noun}{hint} Accepted: {', '.join(brackets.format(n) for n in names)}."
 
 
 def _owner(model: type[BaseModel], location: _Location) -> type[BaseModel]:

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainValidator, Tag, ValidationError
 
@@ -19,7 +19,17 @@ from cellsolve.cli.job_checks import check_composite, check_potential
 from cellsolve.cli.job_mistakes import in_words
 from cellsolve.errors import JobError
 
-__all__ = ["Axis", "CellSection", "CoefficientValue", "CompositeCell", "CompositeJob", "Job", "PotentialJob", "load_job"]
+__all__ = [
+    "Axis",
+    "CellSection",
+    "CoefficientValue",
+    "CompositeCell",
+    "CompositeJob",
+    "Job",
+    "PotentialJob",
+    "is_coefficient",
+    "load_job",
+]
 
 
 class _Section(BaseModel):
@@ -30,14 +40,17 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-def _coefficient(value: object) -> object:
-    """A number, a text, or rows of numbers."""
+def is_coefficient(value: object) -> bool:
+    """Is it a finite number, a text, or a square matrix of finite numbers?"""
     rows = value if isinstance(value, list) else [[value]]
-    width = len(rows)
-    square = all(isinstance(row, list) and len(row) == width for row in rows) and 1 <= width <= 3
-    if isinstance(value, str) or (square and all(_is_number(entry) for row in rows for entry in row)):
-        return value
-    raise ValueError
+    square = 1 <= len(rows) <= 3 and all(isinstance(row, list) and len(row) == len(rows) for row in rows)
+    return isinstance(value, str) or (square and all(_is_number(entry) for row in rows for entry in row))
+
+
+def _coefficient(value: object) -> object:
+    if not is_coefficient(value):
+        raise ValueError
+    return value
 
 
 def _is_number(value: object) -> bool:
@@ -55,7 +68,7 @@ CoefficientValue = Annotated[float | str | list[list[float]], PlainValidator(_co
 class PotentialSection(_Section):
     """V0(x) + V1(x, y1 .. yN) at temperatures sigma."""
 
-    dim: Literal[1, 2, 3] = Field(description="1, 2 or 3")
+    dim: int = Field(ge=1, le=3, description="1, 2 or 3")
     scales: int = Field(ge=1, le=16, description="a whole number from 1 to 16")
     V1: str = Field(description='a text in x[0] .., y1[0] .., such as "cos(2*pi*y1[0])"')
     V0: str = Field(default="0", description='a text in x[0] .., such as "0.5*x[0]**2"')
@@ -72,7 +85,7 @@ class BoxSection(_Section):
 class CompositeBox(BoxSection):
     """A built-in cell of a composite job, which must say its dimension."""
 
-    dim: Literal[1, 2, 3] = Field(description="1, 2 or 3")
+    dim: int = Field(ge=1, le=3, description="1, 2 or 3")
 
 
 class CellSection(_Section):
@@ -126,7 +139,9 @@ class _Job(_Section):
 class PotentialJob(_Job):
     """M, Z and Psi of a potential on a grid."""
 
-    potential: PotentialSection = Field(description="a section with dim, scales, V1, sigma")
+    potential: PotentialSection = Field(
+        description="a section with dim, scales, V1, sigma (or [coefficient] for a composite)"
+    )
     parameters: dict[str, float] = Field(default={}, description="a finite number")
     cells: list[CellSection] = Field(default=[], description="tables [[cells]] with mesh = .. or box = ..")
     grid: dict[str, Axis] = Field(description="{ start = .., stop = .., num = .. } or a list of numbers")
@@ -173,8 +188,19 @@ def load_job(path: Path, overrides: Sequence[str] = ()) -> Job:
     wrong += check(data)
     if wrong or content is None:
         number = "a mistake" if len(wrong) == 1 else f"{len(wrong)} mistakes"
-        raise JobError("\n  ".join([f"{path} has {number}:", *wrong]))
+        raise JobError("\n  ".join([f"{path} has {number}:", *_in_order(wrong, data)]))
     return Job(content, _with_overrides(text, overrides), path.absolute().parent)
+
+
+def _in_order(wrong: list[str], data: Mapping[str, Any]) -> list[str]:
+    """Mistakes in the order of the sections of the file; missing sections last."""
+    sections = list(data)
+
+    def place(line: str) -> int:
+        name = line.lstrip("[").partition(":")[0].partition(".")[0].partition("[")[0].rstrip("]")
+        return sections.index(name) if name in sections else len(sections)
+
+    return sorted(wrong, key=place)
 
 
 def _read(path: Path) -> str:

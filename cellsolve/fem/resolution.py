@@ -18,11 +18,12 @@ __all__ = ["Cell", "Ladder", "Space", "space_ladder"]
 Cell = BoxCell | UnitCell
 Space = BoxSpace | MeshSpace
 
-# n is a power of two, so that edges at dyadic places coincide with element faces.
+# n is a power of two, so that edges at dyadic places coincide with element faces. Smooth fields want high order on
+# few elements; strong ones want more elements, because Green-Jacobi iterations grow with the variation inside one.
 _BOX_STEPS: dict[int, tuple[tuple[int, int], ...]] = {
     1: tuple((2**j, 8) for j in range(1, 12)),
-    2: ((2, 4), (2, 6), (2, 8), (4, 6), (4, 8), (8, 6), (8, 8), (16, 6), (16, 8), (32, 6), (32, 8)),
-    3: ((2, 4), (2, 6), (2, 8), (4, 6), (4, 8), (8, 6)),
+    2: (*((2, p) for p in (4, 6, 8, 10, 12)), (4, 8), (4, 10), (4, 12), (8, 8), (8, 12), (16, 8), (16, 12), (32, 8)),
+    3: (*((2, p) for p in (4, 5, 6, 8, 10, 12)), (4, 8), (4, 10), (8, 6), (8, 8)),
 }
 _FIXED_ORDER, _FIXED_N = 6, 4
 

@@ -3,7 +3,7 @@
     f(y) = sum_j f_j D_n(y - j/n),   D_n(t) = sin(n pi t) / (n sin pi t)  (n odd),  times cos(pi t)  (n even)
 
 On a lattice the fields log K_k and log Z_k are smooth and periodic, and trigonometric interpolation converges
-exponentially; its error shows in the last Fourier coefficients.
+exponentially; its error shows in the last Fourier coefficients. K_(k-1) is an average, and sees about the square of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from cellsolve.fem.box_space import BoxSpace, along_axis
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["AtPoints", "Lattice", "Sampling", "fourier_amplitudes", "needed_count", "tail", "trigonometric_matrix"]
+__all__ = [
+    "AtPoints",
+    "Lattice",
+    "Sampling",
+    "aliasing_error",
+    "fourier_amplitudes",
+    "needed_count",
+    "tail",
+    "trigonometric_matrix",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,25 +115,75 @@ def fourier_amplitudes(values: FloatArray, axis: int) -> FloatArray:
     return spectrum
 
 
-def tail(amplitudes: FloatArray) -> FloatArray:
-    """Estimate of the interpolation error from amplitudes (..., n/2 + 1) of a function sampled at n points.
+def extended(amplitudes: FloatArray) -> FloatArray:
+    """Amplitudes (..., n/2 + 1) of samples at n points, continued geometrically to (..., 2n + 1).
 
-    The last bands give the rate of decay; what is unseen is the geometric series that goes on from there.
+    The last two bands of two give the rate; the last amplitude seen is never trusted to be smaller than it predicts.
     """
-    last = amplitudes.shape[-1] - 1
-    if last < 3:
-        return amplitudes[..., 1:].sum(axis=-1)
-    band, before = amplitudes[..., -2:].max(axis=-1), amplitudes[..., -4:-2].max(axis=-1)
-    rate = np.sqrt(np.clip(band / np.maximum(before, 1e-300), 1e-4, 0.81))
+    seen = amplitudes.shape[-1]
+    count = 2 * (seen - 1)
+    if seen < 4:
+        rate = np.full(amplitudes.shape[:-1], 0.5)
+    else:
+        band, before = amplitudes[..., -2:].max(axis=-1), amplitudes[..., -4:-2].max(axis=-1)
+        rate = np.sqrt(np.clip(band / np.maximum(before, 1e-300), 1e-4, 0.81))
     edge = np.maximum(amplitudes[..., -1], amplitudes[..., -2] * rate)
-    floor = 4e-16 * amplitudes.max(axis=-1)
-    return np.maximum(2.0 * edge / (1.0 - rate), floor)
+    edge = np.maximum(edge, 1e-16 * amplitudes.max(axis=-1))
+    beyond = edge[..., None] * rate[..., None] ** np.arange(2 * count + 2 - seen)
+    return np.concatenate([amplitudes[..., :-1], beyond], axis=-1)
+
+
+def tail(amplitudes: FloatArray) -> FloatArray:
+    """Largest interpolation error of a function with amplitudes (..., n/2 + 1) when sampled at n points."""
+    half = amplitudes.shape[-1] - 1
+    return 2.0 * extended(amplitudes)[..., half:].sum(axis=-1)
+
+
+def aliasing_error(samples: FloatArray, densities: FloatArray, space: BoxSpace | MeshSpace) -> FloatArray:
+    """Error (b,) of the averages <exp(f) ..> that come of interpolating samples f (b, n_0, .., n_(d-1), c).
+
+    ``densities`` (b, r, q) are the first-order weights of f in those averages (energies, probabilities), each summing
+    to one. Interpolation turns the mode m of f, m >= n/2, into the mode m - n; so with amplitudes c of f and h of a weight
+
+        error = sum_(m >= n/2) c_m (h_m + h_(m - n)) + second order,
+
+    which is about the square of the pointwise error where f and the weight are equally smooth. On meshes, where the
+    modes of a weight are not at hand, h = 1: the pointwise error.
+    """
+    total = np.zeros(len(samples))
+    for axis in range(1, samples.ndim - 1):
+        count = samples.shape[axis]
+        if count == 1:
+            continue
+        amplitudes = fourier_amplitudes(samples, axis).reshape(len(samples), -1, count // 2 + 1).max(axis=1)
+        c = extended(amplitudes)
+        m = np.arange(c.shape[-1])
+        h = _weight_modes(densities, space, axis - 1, len(m))
+        folded = np.abs(m - count * np.round(m / count)).astype(int)
+        unseen = slice(count // 2, None)
+        first_order = (c * (h + h[:, folded]))[:, unseen].sum(axis=1)
+        total += first_order + 0.5 * (2.0 * c[:, unseen].sum(axis=1)) ** 2
+    return total
+
+
+def _weight_modes(densities: FloatArray, space: BoxSpace | MeshSpace, axis: int, count: int) -> FloatArray:
+    """Bounds (b, count) of the Fourier modes 0, 1, .. of the weights along one axis, over all modes of the others."""
+    if not isinstance(space, BoxSpace):
+        return np.ones((len(densities), count))
+    grid = densities.reshape((*densities.shape[:2], *(len(space.line.points),) * space.dim))
+    waves = np.exp(-2j * np.pi * np.outer(space.line.points, np.arange(count)))
+    modes = np.abs(np.moveaxis(grid, 2 + axis, -1) @ waves)
+    return modes.reshape((*densities.shape[:2], -1, count)).sum(axis=2).max(axis=1)
 
 
 def needed_count(amplitudes: FloatArray, tolerance: float) -> int:
-    """Smallest even n for which the amplitudes (..., m) from n/2 on sum to less than the tolerance."""
-    worst = amplitudes.reshape(-1, amplitudes.shape[-1])
-    beyond = np.cumsum(worst[:, ::-1], axis=1)[:, ::-1].max(axis=0)
-    small = np.flatnonzero(2.0 * beyond <= tolerance)
-    half = int(small[0]) if len(small) else amplitudes.shape[-1] - 1
-    return max(2 * half, 2)
+    """Smallest even n at which t(n)^2 and t(2n) fall below the tolerance, t(n) = 2 sum of the amplitudes from n/2 on.
+
+    That is the error of averages against weights as smooth as the function itself; `aliasing_error` checks it.
+    """
+    worst = extended(amplitudes).reshape(-1, 4 * (amplitudes.shape[-1] - 1) + 1)
+    t = 2.0 * np.cumsum(worst[:, ::-1], axis=1)[:, ::-1].max(axis=0)
+    for half in range(1, amplitudes.shape[-1] - 1):
+        if t[half] ** 2 <= tolerance and t[2 * half] <= tolerance:
+            return 2 * half
+    return 2 * (amplitudes.shape[-1] - 1)

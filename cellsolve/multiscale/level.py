@@ -19,7 +19,7 @@ from cellsolve.cellproblem.sensitivity import energy_derivative
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.box_space import BoxSpace
 from cellsolve.fem.mesh_space import MeshSpace
-from cellsolve.fem.space import FloatArray
+from cellsolve.fem.space import FloatArray, flux
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, pack
 from cellsolve.multiscale.log_euclidean import compose, exp_derivative, log_derivative, spectrum
@@ -51,6 +51,7 @@ class LevelResult:
     error: FloatArray  # (b,) relative error by stopping early
     converged: npt.NDArray[np.bool_]  # (b,)
     iterations: IntArray  # (b,)
+    densities: FloatArray  # (b, d + 1, q) weights of d log K in each energy, and of d log Z in Z; summing to one
 
 
 def solve_level(
@@ -66,17 +67,26 @@ def solve_level(
     count = len(next(iter(points.values()))[0])
     coefficient = level_coefficient(level, solver.space, sigma, points, inner, derivatives, count)
     dim, weights = solver.space.dim, solver.space.weights
-    dT = {i: np.empty((count, dim, dim)) for i in derivatives}
+    dT = {i: np.full((count, dim, dim), np.nan) for i in derivatives}
+    densities = np.ones((count, dim + 1, len(weights))) / len(weights)
 
-    def differentiate(E: FloatArray, rows: IntArray) -> None:
+    def observe(E: FloatArray, rows: IntArray) -> None:
         for i in derivatives:
             dT[i][rows] = energy_derivative(E, coefficient.dK[i][rows], weights)
+        if inner is not None:
+            densities[rows, :dim] = _energy_densities(E, weights * coefficient.K[rows])
 
-    minimum = solver.solve(coefficient.K, tol, on_solved=differentiate)
-    for i in derivatives:
-        dT[i][~minimum.converged] = np.nan
+    minimum = solver.solve(coefficient.K, tol, on_solved=observe)
+    densities[:, dim] = weights * coefficient.boltzmann
+    densities[:, dim] /= densities[:, dim].sum(axis=-1, keepdims=True)
     fields = _fields(coefficient, minimum.tensor, dT, weights)
-    return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations)
+    return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations, densities)
+
+
+def _energy_densities(E: FloatArray, C: FloatArray) -> FloatArray:
+    """E_r . C E_r at each point over its sum, (b, d, q): how much of K_rr each point contributes."""
+    density = np.einsum("briq,briq->brq", E, flux(C, E))
+    return density / density.sum(axis=-1, keepdims=True)
 
 
 def level_coefficient(

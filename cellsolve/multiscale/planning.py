@@ -49,14 +49,14 @@ def make_plan(
 
 
 def refined(planned: Planned) -> Planned:
-    """The same with lattices half as fine again."""
-    samplings = {
-        k: replace(s, counts=tuple(n if n == 1 else 2 * -(-3 * n // 4) for n in s.counts))
-        if isinstance(s, Lattice)
-        else s
-        for k, s in planned.plan.samplings.items()
-    }
+    """The same with finer lattices."""
+    samplings = {k: _finer(s) if isinstance(s, Lattice) else s for k, s in planned.plan.samplings.items()}
     return replace(planned, plan=replace(planned.plan, samplings=samplings, prepared={}))
+
+
+def _finer(lattice: Lattice) -> Lattice:
+    """Counts a third larger, and even."""
+    return replace(lattice, counts=tuple(n if n == 1 else 2 * -(-2 * n // 3) for n in lattice.counts))
 
 
 class _Planner:
@@ -116,25 +116,44 @@ class _Planner:
             samples = sample_level(self.plan, rows, level.number, level.number, (), self.tally)
             values = samples.fields.channels[samples.inverse].reshape(_LINES, count, -1)
             amplitudes = fourier_amplitudes(values, 1)
-            if tail(amplitudes).max() <= self.share:
-                return needed_count(amplitudes, 0.5 * self.share)
+            if tail(amplitudes).max() <= np.sqrt(self.share):
+                return needed_count(amplitudes, self.share)
             count *= 2
         return None
 
     def _choose_space(self, level: Level) -> None:
-        """The first space of the ladder that the next one confirms."""
+        """The first space of the ladder that the next one confirms, on a lattice that its energies find fine enough."""
         k = level.number
-        ladder = space_ladder(self.cells[k - 1])
-        rows = self._probes(level, ladder)
-        results = self._results(level, ladder, rows)
+        allowed = self.share * (len(self.plan.levels) - k)
+        while True:
+            solver, samples, difference = self._confirmed(level)
+            self._settle(k, solver)
+            self.discretization[k] = difference
+            if not self._refine_lattice(k, float(samples.interpolation.max()), allowed):
+                return
+
+    def _confirmed(self, level: Level) -> tuple[CellSolver, Samples, float]:
+        """A space, what it gives at the probes, and how far the next space of the ladder is from that."""
+        ladder = space_ladder(self.cells[level.number - 1])
+        results = self._results(level, ladder, self._probes(level, ladder))
         solver, values = next(results)
+        difference = np.inf
         for finer, finer_values in results:
-            difference = _difference(values, finer_values, solver.space.dim)
+            difference = _difference(values, finer_values, self.plan.dim)
             if difference <= self.share or ladder.fixed:
                 break
             solver, values = finer, finer_values
-        self._settle(k, solver)
-        self.discretization[k] = difference
+        return solver, values, difference
+
+    def _refine_lattice(self, k: int, error: float, allowed: float) -> bool:
+        """Make the lattice of y_k finer, or give it up for quadrature points, if its error is not allowed."""
+        sampling = self.plan.samplings.get(k)
+        if not isinstance(sampling, Lattice) or error <= allowed:
+            return False
+        finer = _finer(sampling)
+        too_fine = max(finer.counts) > _MAX_LINE[len(finer.counts)]
+        self.plan.samplings[k] = AtPoints(0, len(finer.counts)) if too_fine else finer
+        return True
 
     def _results(self, level: Level, ladder: Ladder, rows: Rows) -> Iterator[tuple[CellSolver, Samples]]:
         """Khat_(k-1) at the probes on one space after the other."""

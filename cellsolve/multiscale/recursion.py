@@ -16,7 +16,7 @@ import numpy.typing as npt
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, block_size
-from cellsolve.multiscale.lattice import AtPoints, Lattice, Sampling, fourier_amplitudes, tail
+from cellsolve.multiscale.lattice import AtPoints, Lattice, Sampling, aliasing_error
 from cellsolve.multiscale.level import Points, solve_level
 from cellsolve.potentials import Level, Variable
 
@@ -124,15 +124,19 @@ def run_level(
     if level.is_trivial and np.isclose(solver.space.weights.sum(), 1.0, rtol=0, atol=1e-12):
         return problems.pass_through(wanted)
     channels = np.empty((problems.count, (1 + len(wanted)) * block_size(solver.space.dim)))
-    error = np.zeros(problems.count)
+    iteration, interpolation = np.zeros((2, problems.count))
     for start in range(0, problems.count, solver.batch):
         numbers = np.arange(start, min(start + solver.batch, problems.count))
-        points, below = problems.points(numbers), problems.inner_fields(numbers)
-        result = solve_level(level, solver, plan.sigma, plan.tol, points, below, wanted)
+        samples = problems.inner_samples(numbers)
+        below = None if samples is None else problems.at_points(samples)
+        result = solve_level(level, solver, plan.sigma, plan.tol, problems.points(numbers), below, wanted)
         channels[numbers] = result.fields.channels
-        error[numbers] = result.error
+        iteration[numbers] = result.error
+        if samples is not None and isinstance(plan.samplings[level.number], Lattice):
+            values = samples.channels[..., : block_size(plan.dim)]
+            interpolation[numbers] = aliasing_error(values, result.densities, solver.space)
         tally.add(level.number, result.iterations, int((~result.converged).sum()))
-    return problems.collect(channels, error, wanted)
+    return problems.collect(channels, iteration, interpolation, wanted)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,49 +175,40 @@ class _LevelProblems:
             result[f"y{j}"] = tuple(component[_within(index, component.shape)] for component in components)
         return result
 
-    def inner_fields(self, numbers: IntArray) -> Fields | None:
-        """log Khat_k at the quadrature points of these problems."""
+    def inner_samples(self, numbers: IntArray) -> Fields | None:
+        """log Khat_k over the samples of y_k, for these problems: (b, d axes, c)."""
         if self.inner is None:
             return None
         row, *axes = np.unravel_index(numbers, self.shape)
         fields = self.inner.fields
         index = (self.inner.inverse[self.representatives[row]], *axes)
-        samples = fields.channels[_within(index, fields.channels.shape)]
-        sampling = self.plan.samplings[self.level.number]
-        at_points = sampling.to_points(samples, self.plan.solvers[self.level.number].space)
-        return Fields(at_points, fields.dim, fields.derivatives)
+        return replace(fields, channels=fields.channels[_within(index, fields.channels.shape)])
 
-    def collect(self, channels: FloatArray, iteration: FloatArray, derivatives: tuple[int, ...]) -> Samples:
+    def at_points(self, samples: Fields) -> Fields:
+        """Carried to the quadrature points of the level: (b, q, c)."""
+        sampling, space = self.plan.samplings[self.level.number], self.plan.solvers[self.level.number].space
+        return replace(samples, channels=sampling.to_points(samples.channels, space))
+
+    def collect(
+        self, channels: FloatArray, iteration: FloatArray, interpolation: FloatArray, derivatives: tuple[int, ...]
+    ) -> Samples:
         """Results in the order of the problems, as samples with the errors of all levels so far."""
         fields = Fields(channels.reshape((*self.shape, -1)), self.plan.dim, derivatives)
-        own = iteration.reshape(self.shape[0], -1).max(axis=1)
-        if self.inner is None:
-            return Samples(fields, self.inverse, own, np.zeros_like(own))
-        rows = self.inner.inverse[self.representatives]
-        lattice = self.inner.interpolation.copy()
-        if isinstance(self.plan.samplings[self.level.number], Lattice):
-            lattice += _interpolation_error(self.inner.fields)
-        return Samples(fields, self.inverse, own + self.inner.iteration[rows], lattice[rows])
+        own = np.stack([iteration, interpolation]).reshape(2, self.shape[0], -1).max(axis=2)
+        if self.inner is not None:
+            rows = self.inner.inverse[self.representatives]
+            own = own + np.stack([self.inner.iteration[rows], self.inner.interpolation[rows]])
+        return Samples(fields, self.inverse, own[0], own[1])
 
     def pass_through(self, derivatives: tuple[int, ...]) -> Samples:
         """A level on which nothing varies: Khat_(k-1) = Khat_k, or I at the innermost."""
         dim = self.plan.dim
         if self.inner is None:
             zero = np.zeros((self.count, (1 + len(derivatives)) * block_size(dim)))
-            return self.collect(zero, np.zeros(self.count), derivatives)
+            return self.collect(zero, np.zeros(self.count), np.zeros(self.count), derivatives)
         channels = self.inner.fields.channels
         shape = (*channels.shape[: channels.ndim - 1 - dim], channels.shape[-1])
         return replace(self.inner, fields=replace(self.inner.fields, channels=channels.reshape(shape)))
-
-
-def _interpolation_error(fields: Fields) -> FloatArray:
-    """Error (U,) of interpolating log K and log Z over the last d axes, which are those of y_k, seen in their tails."""
-    values = fields.channels[..., : block_size(fields.dim)]
-    total = np.zeros(len(values))
-    for axis in range(values.ndim - 1 - fields.dim, values.ndim - 1):
-        if values.shape[axis] > 1:
-            total += tail(fourier_amplitudes(values, axis)).reshape(len(values), -1).max(axis=1)
-    return total
 
 
 def sample_axes(plan: Plan, level: Level, outer: int) -> tuple[int, ...]:

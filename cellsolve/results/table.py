@@ -40,7 +40,7 @@ COLUMNS: tuple[str, ...] = (
     "error_estimate",
     "seconds",
 )
-"""Columns of every table. A row in two dimensions leaves those of the third blank, a failed one all but the first two."""
+"""Columns of every table. A row in two dimensions leaves those of the third blank; a failed one, all but two."""
 BOUND_COLUMNS: tuple[str, ...] = (*(f"lower{i}{i}" for i in _AXES), *(f"upper{i}{i}" for i in _AXES))
 """Diagonals of the bracket, where bounds are computed."""
 
@@ -95,9 +95,8 @@ def open_table(path: str | os.PathLike[str], columns: Sequence[str]) -> Table:
     """
     target = Path(path)
     if target.suffix.lower() not in SUFFIXES:
-        raise JobError(
-            f"cannot write {target}: got the suffix {target.suffix!r}, needed {' or '.join(SUFFIXES)}. Rename the output."
-        )
+        needed = " or ".join(SUFFIXES)
+        raise JobError(f"cannot write {target}: got the suffix {target.suffix!r}, needed {needed}. Rename the output.")
     header, encode = SUFFIXES[target.suffix.lower()](columns)
     try:
         stream = target.open("w", encoding="utf-8", newline="")

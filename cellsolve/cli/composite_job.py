@@ -1,0 +1,113 @@
+"""Batches of cells, from the command line or a composite job: solved, written row by row, shown as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from cellsolve.cli.exits import Exit
+from cellsolve.cli.items import BoxSource, Item, MeshSource, Outcome, solve_items
+from cellsolve.cli.jobs import CompositeCell, CompositeJob, Job
+from cellsolve.cli.terminal import messages, plain_table, progress_bar, results
+from cellsolve.results.table import BOUND_COLUMNS, COLUMNS, Row, Table, open_table
+
+__all__ = ["TOL", "exit_code_of", "job_items", "print_rows", "print_summary", "solve_and_write"]
+
+TOL = 1e-8
+_ORDER = 2
+
+
+def job_items(job: Job, content: CompositeJob) -> list[Item]:
+    """One item for each of the job's cells; mesh paths are relative to its folder."""
+    return [_item(job.folder, content, number, cell) for number, cell in enumerate(content.cells)]
+
+
+def _item(folder: Path, content: CompositeJob, number: int, cell: CompositeCell) -> Item:
+    name, source = f"cells[{number}]: box", _source(folder, cell)
+    if cell.mesh is not None:
+        name = cell.mesh
+    solve = content.solve
+    return Item(name, source, content.coefficient, cell.order or _ORDER, solve.tol or TOL, solve.bounds)
+
+
+def _source(folder: Path, cell: CompositeCell) -> MeshSource | BoxSource:
+    if cell.box is None:
+        return MeshSource(folder / (cell.mesh or ""), cell.period, cell.match_tol)
+    return BoxSource(cell.box.dim, cell.box.n, cell.box.order or cell.order, cell.period)
+
+
+def solve_and_write(items: Sequence[Item], workers: int, path: Path | None) -> list[Outcome]:
+    """Solve the items; each row is in the table at ``path``, on disk, once it is known. Failures are said at once."""
+    columns = (*COLUMNS, *BOUND_COLUMNS) if any(item.bounds for item in items) else COLUMNS
+    table = nullcontext() if path is None else open_table(path, columns)
+    outcomes: list[Outcome] = []
+    with table as opened, progress_bar("cells", "cells") as report:
+        report(0, len(items))
+        for outcome in solve_items(items, workers):
+            outcomes.append(outcome)
+            _record(outcome, opened)
+            report(len(outcomes), len(items))
+    return outcomes
+
+
+def _record(outcome: Outcome, table: Table | None) -> None:
+    if table is not None:
+        table.append(outcome.row)
+    if outcome.failed:
+        messages().print(f"failed: {outcome.row['mesh']}: {outcome.row['status']}", style="red", soft_wrap=True)
+
+
+def exit_code_of(outcomes: Sequence[Outcome]) -> Exit:
+    """0 when all went well, 4 when every item failed because of its mesh, else 5."""
+    if not any(outcome.failed for outcome in outcomes):
+        return Exit.OK
+    return Exit.MESH if all(outcome.mesh_failed for outcome in outcomes) else Exit.SOME_FAILED
+
+
+def print_rows(outcomes: Sequence[Outcome]) -> None:
+    """A table for people, on stdout."""
+    table = plain_table("mesh", "K", "eigenvalues", "porosity", "unknowns", "iterations", "error", "seconds")
+    for outcome in outcomes:
+        row = outcome.row
+        if outcome.failed:
+            kind = str(row["status"]).partition(":")[0]
+            table.add_row(str(row["mesh"]), kind, style="red")
+        else:
+            table.add_row(*_cells(row))
+    results().print(table)
+
+
+def _cells(row: Row) -> list[str]:
+    axes = range(int(row["dim"]))
+    tensor = [[float(row[f"K{i}{j}"]) for j in axes] for i in axes]
+    largest = max(abs(entry) for line in tensor for entry in line)
+    return [
+        str(row["mesh"]),
+        "\n".join(" ".join(f"{_rounded(entry, largest):>11}" for entry in line) for line in tensor),
+        "\n".join(f"{float(row[f'eigenvalue{i}']):.6g}" for i in axes),
+        f"{float(row['porosity']):.4g}",
+        f"{row['unknowns']}",
+        f"{row['iterations']}",
+        f"{float(row['error_estimate']):.1e}",
+        f"{float(row['seconds']):.2g}",
+    ]
+
+
+def _rounded(entry: float, largest: float) -> str:
+    """An entry, with round-off beside the largest shown as 0."""
+    return f"{entry:.6g}" if abs(entry) > 1e-12 * largest else "0"
+
+
+def print_summary(outcomes: Sequence[Outcome], path: Path | None) -> None:
+    """One line on stderr: how many were solved, where the rows are."""
+    solved = sum(not outcome.failed for outcome in outcomes)
+    failed = len(outcomes) - solved
+    parts = [f"{solved} of {len(outcomes)} cells solved"]
+    if failed:
+        parts.append(f"{failed} failed")
+    if path is not None:
+        parts.append(f"rows in {path}")
+    click.echo("; ".join(parts) + ".", err=True)

@@ -1,0 +1,165 @@
+"""cellsolve check, info and validate: what they show, as text and as JSON, and their exit codes."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cellsolve import Potential, homogenize, write_netcdf
+from cellsolve.cli import main
+
+MESHES = Path(__file__).parent.parent / "meshes"
+UNMATCHED = """\
+$MeshFormat
+2.2 0 8
+$EndMeshFormat
+$Nodes
+5
+1 0 0 0
+2 1 0 0
+3 1 1 0
+4 0 1 0
+5 1 0.4 0
+$EndNodes
+$Elements
+3
+1 2 2 1 1 1 2 5
+2 2 2 1 1 1 5 4
+3 2 2 1 1 4 5 3
+$EndElements
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(MESHES / "square_hole_quarter.msh", tmp_path)
+    Path("unmatched.msh").write_text(UNMATCHED)
+    return tmp_path
+
+
+def cellsolve(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+def test_check_of_a_good_mesh():
+    result = cellsolve("check", "square_hole_quarter.msh")
+    assert result.exit_code == 0, result.stderr
+    for words in ("usable", "1216 (triangle, 2-D)", "solid 0.75", "pores 0.25", "(1, 0), (0, 1)", "side 1", "match"):
+        assert words in result.stdout
+    (report,) = json.loads(cellsolve("check", "square_hole_quarter.msh", "--json").stdout)
+    assert report["regions"] == pytest.approx({"solid": 0.75})
+    assert report["porosity"] == pytest.approx(0.25)
+    assert report["period"] == [[1, 0], [0, 1]]
+    assert 0 < report["quality"]["least"] <= report["quality"]["mean"] <= 1
+    assert [side["unmatched"] for side in report["sides"]] == [0, 0]
+    assert (report["usable"], report["problems"]) == (True, [])
+
+
+def test_check_of_meshes_that_cannot_be_used():
+    result = cellsolve("check", "square_hole_quarter.msh", "unmatched.msh", "none.msh")
+    assert result.exit_code == 4
+    assert "unmatched.msh: cannot be used" in result.stdout
+    assert "no partner on the opposite side" in result.stdout
+    assert "none.msh: there is no such file" in result.stdout
+    good, bad, missing = json.loads(
+        cellsolve("check", "square_hole_quarter.msh", "unmatched.msh", "none.msh", "--json").stdout
+    )
+    assert [good["usable"], bad["usable"], missing["usable"]] == [True, False, False]
+    assert bad["sides"][0]["unmatched"] > 0
+    assert bad["sides"][0]["largest_gap"] == pytest.approx(0.4)
+    assert missing["problems"]
+
+
+def test_check_usage():
+    assert cellsolve("check").exit_code == 2
+
+
+@pytest.fixture
+def dataset():
+    V = Potential("cos(2*pi*y1)", dim=1, scales=1, V0="x**2")
+    ds = homogenize(V, sigma=0.5).on_grid({"x0": np.linspace(-1, 1, 3)})
+    ds.attrs["job"] = "[potential]\ndim = 1\n"
+    write_netcdf(ds, "result.nc")
+    return ds
+
+
+def test_info(dataset):
+    result = cellsolve("info", "result.nc")
+    assert result.exit_code == 0, result.stderr
+    shown = f"{float(dataset.free_energy.min()):.6g} .. {float(dataset.free_energy.max()):.6g}"
+    for words in ("x0 3", "diffusion", shown, "energy (unit of sigma)", "potential_V1", "cos(2*pi*y1)", "    dim = 1"):
+        assert words in result.stdout
+
+
+def test_info_json(dataset):
+    data = json.loads(cellsolve("info", "result.nc", "--json").stdout)
+    assert data["dimensions"] == {"x0": 3, "i": 1, "j": 1}
+    energy = data["variables"]["free_energy"]
+    assert (energy["min"], energy["max"]) == (float(dataset.free_energy.min()), float(dataset.free_energy.max()))
+    assert energy["units"] == dataset.free_energy.attrs["units"]
+    assert data["coordinates"]["x0"]["dimensions"] == ["x0"]
+    assert data["attributes"]["sigma"] == 0.5
+    assert data["attributes"]["job"] == dataset.attrs["job"]
+
+
+def test_info_of_what_is_no_result():
+    for name in ("none.nc", "unmatched.msh"):
+        result = cellsolve("info", name)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"error: {name}")
+        assert "Traceback" not in result.stderr
+
+
+def claim(name, measured, bound):
+    return SimpleNamespace(name=name, measured=measured, bound=bound, passed=measured <= bound)
+
+
+@pytest.fixture
+def cases(monkeypatch):
+    def never():
+        raise AssertionError("a case that was not asked for")
+
+    good, bad = [claim("order of K", 1e-9, 1e-8)], [claim("error of M", 0.5, 1e-3), claim("zero", 0.0, 0.0)]
+    module = SimpleNamespace(cases=lambda: {"good": lambda: good, "bad": lambda: bad, "never": never})
+    monkeypatch.setitem(sys.modules, "cellsolve.validation", module)
+
+
+@pytest.mark.usefixtures("cases")
+def test_validate():
+    result = cellsolve("validate", "good")
+    assert result.exit_code == 0
+    for words in ("claim", "measured", "bound", "verdict", "order of K", "1e-09", "holds"):
+        assert words in result.stdout
+    result = cellsolve("validate", "good", "bad")
+    assert result.exit_code == 1
+    assert "FAILS" in result.stdout
+
+
+@pytest.mark.usefixtures("cases")
+def test_validate_json():
+    data = json.loads(cellsolve("validate", "bad", "--json").stdout)
+    assert data[0] == {"case": "bad", "claim": "error of M", "measured": 0.5, "bound": 1e-3, "passed": False}
+    assert data[1]["passed"] is True
+
+
+@pytest.mark.usefixtures("cases")
+def test_validate_runs_all_by_default():
+    assert "a case that was not asked for" in str(cellsolve("validate").exception)
+
+
+@pytest.mark.usefixtures("cases")
+def test_validate_unknown_case():
+    result = cellsolve("validate", "worse")
+    assert result.exit_code == 2
+    assert "Unknown case worse. Known are: good, bad, never." in result.stderr
+
+
+def test_version_and_unknown_command():
+    assert "0." in cellsolve("--version").stdout
+    assert cellsolve("solve").exit_code == 2
