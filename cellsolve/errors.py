@@ -1,12 +1,12 @@
 """What can go wrong, and how it is said: got, needed, what to do.
 
-    CellsolveError
-    ├── MeshError            a mesh file cannot be read or used            (ValueError)
-    │   └── PeriodicityError opposite sides of a cell do not match
-    ├── CoefficientError     a coefficient or potential has wrong values   (ValueError)
-    ├── ExpressionError      a text is not an allowed expression           (ValueError)
-    ├── ConvergenceError     a tolerance was not reached; carries the best result  (RuntimeError)
-    └── JobError             a job file, or its output, cannot be used     (ValueError)
+CellsolveError
+├── MeshError            a mesh file cannot be read or used            (ValueError)
+│   └── PeriodicityError opposite sides of a cell do not match
+├── CoefficientError     a coefficient or potential has wrong values   (ValueError)
+├── ExpressionError      a text is not an allowed expression           (ValueError)
+├── ConvergenceError     a tolerance was not reached; carries the best result  (RuntimeError)
+└── JobError             a job file, or its output, cannot be used     (ValueError)
 """
 
 from __future__ import annotations

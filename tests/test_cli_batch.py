@@ -46,12 +46,12 @@ def test_one_row_a_mesh():
     line, plane = table()
     assert (line["mesh"], line["status"], line["dim"], line["K01"]) == ("interval.msh", "ok", "1", "")
     assert float(line["K00"]) == pytest.approx(np.sqrt(0.75), rel=1e-5)
-    assert (plane["dim"], plane["K22"], plane["lower00" if "lower00" in plane else "K22"]) == ("2", "", "")
+    assert (plane["dim"], plane["K22"]) == ("2", "")
     assert [float(plane[k]) for k in ("K00", "K11", "eigenvalue0")] == pytest.approx(
         [np.sqrt(0.75), 1, np.sqrt(0.75)], rel=1e-4
     )
     assert int(plane["unknowns"]) == 1024
-    assert float(plane["error_estimate"]) < 1e-3
+    assert 0 < float(plane["error_estimate"]) < 0.01
     assert "lower00" not in plane
 
 

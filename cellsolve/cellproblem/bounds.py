@@ -24,7 +24,7 @@ _R = np.array([[0.0, -1.0], [1.0, 0.0]])
 
 
 def check_bounds_available(space: Space) -> None:
-    """Raise CoefficientError on cells whose dual problem is not built: in three dimensions, and where the cell has pores."""
+    """Raise CoefficientError where the dual problem is not built: in three dimensions, and on cells with pores."""
     if space.dim == 3:
         raise CoefficientError("got bounds = True in three dimensions, needed one or two. Solve without bounds.")
     if space.weights.sum() < 1.0 - 1e-9:

@@ -1,4 +1,4 @@
-"""Coefficients as users give them, to values at quadrature points: K (q,) where it is a multiple of I, else (d, d, q).
+"""Coefficients as users give them, turned to values at quadrature points: (q,), or (d, d, q) for tensors.
 
 A coefficient is a number, a (d, d) array, a text in y[0], y[1] .., a callable of points (q, d), or {region: any of these}.
 """
@@ -30,7 +30,9 @@ def coefficient_at(coefficient: Coefficient, space: Space) -> FloatArray:
     regions = _region_points(space)
     _check_regions(coefficient, list(regions))
     parts = {
-        name: _positive_definite(_value_at(coefficient[name], space.points[where]), space.points[where], f"region {name!r}")
+        name: _positive_definite(
+            _value_at(coefficient[name], space.points[where]), space.points[where], f"region {name!r}"
+        )
         for name, where in regions.items()
     }
     return _joined(parts, regions, space)
@@ -48,7 +50,10 @@ def coefficients_at(coefficients: Any, space: Space) -> FloatArray:
                 f"the callable of coefficients gave shape {values.shape}; needed (B, {len(space.points)}) or "
                 f"(B, {len(space.points)}, {space.dim}, {space.dim}), one row a cell problem."
             )
-        parts = [_positive_definite(_points_last(v, space.points), space.points, f"coefficient {b}") for b, v in enumerate(values)]
+        parts = [
+            _positive_definite(_points_last(v, space.points), space.points, f"coefficient {b}")
+            for b, v in enumerate(values)
+        ]
     else:
         parts = [coefficient_at(c, space) for c in coefficients]
     if not parts:
@@ -67,9 +72,13 @@ def _region_points(space: Space) -> dict[str, npt.NDArray[np.bool_]]:
 def _check_regions(coefficient: Mapping[str, Value], known: list[str]) -> None:
     unknown, missing = sorted(set(coefficient) - set(known)), sorted(set(known) - set(coefficient))
     if unknown:
-        raise CoefficientError(f"got values for the regions {unknown}, but the cell has {known}. Rename or remove them.")
+        raise CoefficientError(
+            f"got values for the regions {unknown}, but the cell has {known}. Rename or remove them."
+        )
     if missing:
-        raise CoefficientError(f"the regions {missing} have no coefficient; the cell has {known}. Give each of them a value.")
+        raise CoefficientError(
+            f"the regions {missing} have no coefficient; the cell has {known}. Give each of them a value."
+        )
 
 
 def _value_at(value: Value, points: FloatArray) -> FloatArray:
@@ -126,7 +135,9 @@ def _positive_definite(K: FloatArray, points: FloatArray, name: str) -> FloatArr
         _refuse(name, K[..., ~finite][..., 0], points[~finite][0], "finite values")
     if K.ndim == 1:
         if (K <= 0).any():
-            _refuse(name, K[K <= 0][0], points[K <= 0][0], "values > 0 (for an insulator, leave the region out of the mesh)")
+            _refuse(
+                name, K[K <= 0][0], points[K <= 0][0], "values > 0 (for an insulator, leave the region out of the mesh)"
+            )
         return K
     skew = np.abs(K - K.swapaxes(0, 1)).max(axis=(0, 1)) > 1e-12 * np.abs(K).max(axis=(0, 1))
     if skew.any():
@@ -144,9 +155,7 @@ def _refuse(name: str, value: Any, point: FloatArray, needed: str) -> None:
     raise CoefficientError(f"{name} is {shown} at y = {where}; needed {needed}.")
 
 
-def _joined(
-    parts: dict[str, FloatArray], regions: dict[str, npt.NDArray[np.bool_]], space: Space
-) -> FloatArray:
+def _joined(parts: dict[str, FloatArray], regions: dict[str, npt.NDArray[np.bool_]], space: Space) -> FloatArray:
     """Values of all regions on the whole cell."""
     scalar = all(part.ndim == 1 for part in parts.values())
     K = np.empty(len(space.points) if scalar else (space.dim, space.dim, len(space.points)))

@@ -1,6 +1,6 @@
 """Derivatives of effective tensors at no extra solve: K_hom is a minimum, so the correctors need no derivative.
 
-    dK_hom/dp = int (I + grad theta)^T (dK/dp) (I + grad theta) dy
+dK_hom/dp = int (I + grad theta)^T (dK/dp) (I + grad theta) dy
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ _Evaluate = Callable[[Space], FloatArray]
 class SolutionReport:
     """How a solution was made.
 
-    ``n_dofs``: unknowns of one corrector component; ``iterations``; ``residual``: of conjugate gradients, relative to the
-    first, in the norm of the preconditioner; ``seconds``; ``solver``: space and method; ``error_estimate``: relative
-    error of the tensor, half the bracket's width with bounds, else from a second discretization.
+    ``n_dofs``: unknowns of one corrector component; ``iterations``; ``residual``: of conjugate gradients, relative to
+    the first, in the norm of the preconditioner; ``seconds``; ``solver``: space and method; ``error_estimate``:
+    relative error of the tensor, half the bracket's width with bounds, else from a second discretization.
     """
 
     n_dofs: int
@@ -83,10 +83,10 @@ def solve_cell_problem(
 
     < > is the average over the whole period; pores count as empty, their walls are insulating (natural conditions).
 
-    ``cell``: of `read_cell` or `box_cell`. ``coefficient``: a number, a (d, d) symmetric positive definite array, a text in
-    y[0], y[1] .., a callable of points (q, d) that gives (q,) or (q, d, d), or {region: any of these}. ``order``: of the
-    elements on a mesh. ``tol``: relative error of K_hom; on a box without n and order they are chosen to meet it, on
-    other cells it is what iterations may add to the error of the mesh. ``preconditioner``: direct, green, green-jacobi,
+    ``cell``: of `read_cell` or `box_cell`. ``coefficient``: a number, a (d, d) symmetric positive definite array, a
+    text in y[0], y[1] .., a callable of points (q, d) that gives (q,) or (q, d, d), or {region: any of these}. ``order``: of
+    the elements on a mesh. ``tol``: relative error of K_hom; on a box without n and order they are chosen to meet it,
+    on other cells it is what iterations may add to the error of the mesh. ``preconditioner``: direct, green, green-jacobi,
     amg, or None for a choice by dimension, size and smoothness.
 
     ``bounds``: compute lower <= K_hom <= upper, guaranteed for the coefficient as integrated (d = 1, 2, full cells).
@@ -132,9 +132,7 @@ class _Outcome:
     failure: str  # empty when all is well
 
 
-def _solve(
-    cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool, method: Method | None
-) -> _Outcome:
+def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool, method: Method | None) -> _Outcome:
     _check(cell, tol)
     start = time.perf_counter()
     ladder = space_ladder(cell, order)
@@ -156,8 +154,8 @@ def _solve(
         solver=f"{space!r}, {solver.choose(K)}",
         error_estimate=error,
     )
-    tensor, nodes = minimum.tensor, space.nodes
-    solutions = CellProblemSolutions(tensor, minimum.correctors, nodes, minimum.iterations, report, lower, upper)
+    tensor, nodes, correctors = minimum.tensor, space.nodes, solver.correctors(K, minimum)
+    solutions = CellProblemSolutions(tensor, correctors, nodes, minimum.iterations, report, lower, upper)
     return _Outcome(solutions, _failure(minimum, ladder, difference, tol))
 
 
@@ -221,7 +219,8 @@ def _failure(minimum: CellMinimum, ladder: Ladder, difference: float, tol: float
     if lost:
         return (
             f"{lost} of {len(minimum.tensor)} cell problems did not converge: estimated relative error of the tensor "
-            f"{minimum.error.max():.1e} by iterations, wanted {tol:.1e}. Try another preconditioner, a finer cell or a larger tol."
+            f"{minimum.error.max():.1e} by iterations, wanted {tol:.1e}. Try another preconditioner, a finer cell or a "
+            "larger tol."
         )
     if difference > tol and not ladder.fixed:
         return (

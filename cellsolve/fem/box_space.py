@@ -19,8 +19,8 @@ __all__ = ["BoxSpace", "along_axes", "along_axis"]
 class BoxSpace:
     """n^d elements of order p on the cell spanned by the rows of ``period``.
 
-    d = 2, 3: p + 1 Gauss points a direction, exact to degree 2p + 1. d = 1: p points, exact to degree 2p - 1; then every
-    mean-free field at the points is a gradient, and the discrete corrector has a closed form.
+    d = 2, 3: p + 1 Gauss points a direction, exact to degree 2p + 1. d = 1: p points, exact to degree 2p - 1; then
+    every mean-free field at the points is a gradient, and the discrete corrector has a closed form.
     """
 
     def __init__(self, dim: int, n: int, order: int, period: FloatArray | None = None):
@@ -45,7 +45,8 @@ class BoxSpace:
 
     @cached_property
     def weights(self) -> FloatArray:
-        return _tensor_grid(self.line.weights, self.dim).prod(axis=-1)
+        result: FloatArray = _tensor_grid(self.line.weights, self.dim).prod(axis=-1)
+        return result
 
     @cached_property
     def _scale(self) -> FloatArray | None:
@@ -103,7 +104,8 @@ def along_axis(matrix: FloatArray, u: FloatArray, axis: int) -> FloatArray:
         return (u.reshape(-1, shape[-1]) @ matrix.T).reshape((*shape[:-1], len(matrix)))
     lead = int(np.prod(shape[:axis]))
     product = np.matmul(matrix, u.reshape(lead, shape[axis], -1))
-    return product.reshape((*shape[:axis], len(matrix), *shape[axis + 1 :]))
+    result: FloatArray = product.reshape((*shape[:axis], len(matrix), *shape[axis + 1 :]))
+    return result
 
 
 def along_axes(matrix: FloatArray, u: FloatArray) -> FloatArray:

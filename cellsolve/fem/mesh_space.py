@@ -114,8 +114,7 @@ class MeshSpace:
     def diagonal(self, C: FloatArray) -> FloatArray:
         """diag A of weighted isotropic coefficients (b, q) -> (b, n)."""
         squares = sp.csr_array(self.D.multiply(self.D).T)
-        folded = sum(squares[:, k * C.shape[1] : (k + 1) * C.shape[1]] for k in range(self.dim))
-        return np.ascontiguousarray((folded @ C.T).T)
+        return np.ascontiguousarray((squares @ np.tile(C, self.dim).T).T)
 
     def linear_interpolation(self) -> sp.csr_array:
         """Values of first-order elements, at the nodes of this space: (n, n_1)."""
@@ -141,7 +140,7 @@ class Pattern:
 
     @classmethod
     def of(cls, element_dofs: IntArray, n: int) -> Pattern:
-        elements, local = element_dofs.shape
+        local = element_dofs.shape[1]
         row = np.repeat(element_dofs, local, axis=1).ravel()
         column = np.tile(element_dofs, (1, local)).ravel()
         keys, slots = np.unique(row * n + column, return_inverse=True)

@@ -3,8 +3,8 @@
     minimize over u_r:   sum_q w (e_r + D u_r)^T K (e_r + D u_r),      r = 1..d
 
 A step lowers the energy by alpha gamma, gamma = r^T M r; the drops decay like rho^k, so the energy still to be lost,
-which is the error of K_hom, is about drop rho / (1 - rho). A problem is done when that is below tol times its *present* energy,
-confirmed on the true residual. Problems that are done are frozen and leave the batch.
+which is the error of K_hom, is about drop rho / (1 - rho). A problem is done when that is below tol times its *present*
+energy, confirmed on the true residual. Problems that are done are frozen and leave the batch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CellMinimum:
     """Solutions of a batch of cell problems, with the evidence."""
 
     tensor: FloatArray  # (B, d, d)
-    correctors: FloatArray  # (B, d, n)
+    correctors: FloatArray  # (B, d, n); empty for d = 1, where the tensor needs none
     iterations: IntArray  # (B,)
     error: FloatArray  # (B,) estimated relative error of the tensor by stopping early
     residual: FloatArray  # (B,) sqrt(r^T M r / r0^T M r0), true residual at the end
@@ -44,7 +44,8 @@ def energy_tensor(E: FloatArray, F: FloatArray) -> FloatArray:
     """T_rs = sum_q E_r . F_s of total gradients and weighted fluxes (b, d, d, q) -> symmetric (b, d, d)."""
     b, d = E.shape[:2]
     T = np.matmul(E.reshape(b, d, -1), F.reshape(b, d, -1).swapaxes(1, 2))
-    return 0.5 * (T + T.swapaxes(1, 2))
+    result: FloatArray = 0.5 * (T + T.swapaxes(1, 2))
+    return result
 
 
 def minimize_energy(
@@ -60,8 +61,8 @@ def minimize_energy(
     """Solve the cell problems of B weighted coefficients C = w K, (B, q) or (B, d, d, q), to ``tol`` relative to K_hom.
 
     ``start`` (B, d, n) is a first guess of the correctors. ``on_solved`` is called with the total gradients
-    E = I + D u of the problems that are done, while they are at hand. Problems that stagnate or reach ``max_iterations``
-    come back with ``converged`` False.
+    E = I + D u of the problems that are done, while they are at hand. Problems that stagnate or reach
+    ``max_iterations`` come back with ``converged`` False.
     """
     run = _Run(space, C, preconditioner, tol, start, on_solved)
     for _ in range(max_iterations):
@@ -135,12 +136,13 @@ class _Run:
     def remaining(self) -> FloatArray:
         """Estimate of the energy that further steps would still take away, (b, d)."""
         steps = min(self.count - 1, _WINDOW)
-        last = np.maximum(self.drops[0], self.drops[1]) if self.count > 1 else self.drops[0]
+        last: FloatArray = self.drops[0] if steps == 0 else np.maximum(self.drops[0], self.drops[1])
         if steps == 0:
             return 10.0 * last
         before = np.maximum(self.drops[steps], np.finfo(float).tiny)
         rate = np.clip((self.drops[0] / before) ** (1.0 / steps), 0.3, 0.99)
-        return last * rate / (1.0 - rate)
+        result: FloatArray = last * rate / (1.0 - rate)
+        return result
 
     def harvest(self) -> None:
         """Check the problems that seem done on their true energy and residual; freeze those that are."""
@@ -216,4 +218,5 @@ class _Run:
 
 def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
     """Inner products over the unknowns: (b, d, n) with (b, d, n) -> (b, d)."""
-    return np.einsum("brn,brn->br", a, b)
+    result: FloatArray = np.einsum("brn,brn->br", a, b)
+    return result

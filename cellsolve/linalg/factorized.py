@@ -42,7 +42,7 @@ def solve_factorized(factor: Any, R: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Direct:
-    """The inverse itself, one factorization a coefficient. Conjugate gradients then check and polish in a step or two."""
+    """The inverse itself, a factorization a coefficient; conjugate gradients then check and polish in few steps."""
 
     factors: list[Any]
 

@@ -2,7 +2,7 @@
 
     G = (-div C0 grad)^-1,      M = J^(1/2) G J^(1/2),   J = 1 / kappa at the nodes
 
-kappa = trace K / d. For exp(-V/sigma) the substitution v = sqrt(kappa) u turns A into a Laplacian plus a smooth potential
+kappa = trace K / d. For exp(-V/sigma) the substitution v = sqrt(kappa) u turns A into a Laplacian plus a smooth term
 (Concus, Golub 1973), which is why the scaled Green operator hardly sees the contrast (Ladecky et al. 2025).
 """
 
@@ -104,4 +104,5 @@ def _directional_shares(space: BoxSpace, K: FloatArray) -> FloatArray:
         metric = np.eye(space.dim)[None]
     else:
         metric = np.einsum("bijq,bq,q->bij", K, 1.0 / isotropic_part(K, space.dim), space.weights)
-    return np.einsum("ki,bkl,li->bi", space.inverse_period, metric, space.inverse_period)
+    result: FloatArray = np.einsum("ki,bkl,li->bi", space.inverse_period, metric, space.inverse_period)
+    return result

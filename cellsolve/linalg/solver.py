@@ -94,7 +94,7 @@ class CellSolver:
         return green if method == "green" else factorized.green_jacobi(space, K, green)
 
     def _green(self, count: int) -> Preconditioner:
-        """(-Laplacian)^-1 for ``count`` coefficients: fast diagonalization, a factorization, or in 3-D a multigrid cycle."""
+        """(-Laplacian)^-1 for ``count`` coefficients: fast diagonalization, a factorization, in 3-D multigrid."""
         if isinstance(self.space, BoxSpace):
             return box_green(self.space, self._ones)
         if self.space.dim == 3:
@@ -120,20 +120,21 @@ class CellSolver:
         K = K.reshape(len(K), -1)
         homogenized = 1.0 / np.sum(self.space.weights / K, axis=-1)
         E = (homogenized[:, None] / K)[:, None, None]
-        if on_solved is not None:
-            on_solved(E, np.arange(len(K)))
-        correctors = self._potentials_of(E)
         count = len(K)
+        if on_solved is not None:
+            on_solved(E, np.arange(count))
         return CellMinimum(
             tensor=homogenized[:, None, None],
-            correctors=correctors,
+            correctors=np.empty((count, 1, 0)),
             iterations=np.zeros(count, dtype=np.int64),
             error=np.full(count, 1e-15),
             residual=np.zeros(count),
             converged=np.isfinite(homogenized) & (homogenized > 0),
         )
 
-    def _potentials_of(self, E: FloatArray) -> FloatArray:
-        """theta with D theta = E - 1, by the constant-coefficient inverse."""
-        green = self._green(len(E))
-        return green.apply(self.space.divergence(self.space.weights * (E - 1.0)))
+    def correctors(self, K: FloatArray, minimum: CellMinimum) -> FloatArray:
+        """Nodal values (B, d, n) of the correctors; for d = 1 from D theta = K_hom / K - 1, which was all there was to know."""
+        if self.space.dim > 1:
+            return minimum.correctors
+        E = minimum.tensor[..., None] / K.reshape(len(K), 1, 1, -1)
+        return self._green(len(K)).apply(self.space.divergence(self.space.weights * (E - 1.0)))

@@ -40,7 +40,7 @@ def evaluate_in_chunks(
     size = chunk_rows(planned)
     chunks = [x[start : start + size] for start in range(0, len(x), size)]
     per_point = sum(problems_per_row(planned.plan).values())
-    results: list[ChunkResult | None] = [None] * len(chunks)
+    results = dict[int, ChunkResult]()
     done, tally = 0, Tally()
     with threadpool_limits(limits=1):  # products are small: threads of their own would only get in each other's way
         for number, result in _completed(planned, chunks, derivatives, executor):
@@ -48,11 +48,10 @@ def evaluate_in_chunks(
             done += len(chunks[number]) * per_point
             if progress is not None:
                 progress(done, len(x) * per_point)
-    for result in results:
-        assert result is not None
+    ordered = [results[number] for number in range(len(chunks))]
+    for result in ordered:
         tally.merge(result.tally)
-    channels = np.concatenate([r.channels for r in results if r is not None])
-    error = np.concatenate([r.error for r in results if r is not None])
+    channels, error = (np.concatenate([getattr(r, name) for r in ordered]) for name in ("channels", "error"))
     return Evaluation(channels[inverse], error[inverse], tally)
 
 

@@ -5,8 +5,8 @@ M = K_0 / Z  (14),    Psi = V0 - sigma log Z,    (div M)_i = sum_j dM_ij / dx_j
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -37,9 +37,10 @@ class Report:
 class Effective:
     """Effective coefficients at points x (..., d).
 
-    ``diffusion`` M (..., d, d), in units of the mobility (1 for a free particle); ``log_partition_function`` log Z (...);
-    ``free_energy`` Psi (...) in the unit of sigma, ``free_energy_gradient`` (..., d); ``diffusion_divergence`` (..., d);
-    ``error_estimate`` (...): relative error of M; ``lower``, ``upper``: a bracket of M, None where none was computed.
+    ``diffusion`` M (..., d, d), in units of the mobility (1 for a free particle); ``log_partition_function`` log Z
+    (...); ``free_energy`` Psi (...) in the unit of sigma, ``free_energy_gradient`` (..., d); ``diffusion_divergence``
+    (..., d); ``error_estimate`` (...): relative error of M; ``lower``, ``upper``: a bracket of M, or
+    None.
     """
 
     diffusion: FloatArray
@@ -60,9 +61,11 @@ class Effective:
 
     def reshaped(self, lead: tuple[int, ...]) -> Effective:
         """The same with the points (R,) arranged as ``lead``."""
-        arrays = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "report"}
-        shaped = {name: a if a is None else a.reshape((*lead, *a.shape[1:])) for name, a in arrays.items()}
-        return replace(self, **shaped)
+        arrays: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        shaped: dict[str, Any] = {
+            n: a.reshape((*lead, *a.shape[1:])) for n, a in arrays.items() if isinstance(a, np.ndarray)
+        }
+        return replace(self, report=self.report, **shaped)
 
 
 def effective_coefficients(

@@ -197,8 +197,8 @@ class EffectiveModel:
             )
         if worst > self.tol and all(map(_is_adaptive, self.cells)):
             raise ConvergenceError(
-                f"the estimated relative error of M is {worst:.1e}, wanted {self.tol:.1e}: the finest boxes that cellsolve "
-                "tries do not resolve this potential. Raise tol or sigma, or give cells with n and order of your own.",
+                f"the estimated relative error of M is {worst:.1e}, wanted {self.tol:.1e}: the finest boxes and "
+                "lattices tried do not resolve this potential. Raise tol or sigma, or give cells with n and order.",
                 result=effective,
             )
 

@@ -1,4 +1,4 @@
-"""Is V1 periodic in each fast variable, with the period of its cell? Checked at a few places before anything is solved."""
+"""Is V1 periodic in each fast variable, with the period of its cell? Checked at a few places before all else."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def check_periodic(potential: Potential, cells: Sequence[Cell], x: FloatArray) -
             change = np.abs(potential.evaluate_V1(places, *moved) - here)
             if change.max() > 1e-8 * (1.0 + np.abs(here).max()):
                 raise CoefficientError(
-                    f"V1 is not periodic in y{k + 1}: moved by the period vector {vector.tolist()} (number {i}) it changes by "
-                    f"{change.max():.3g}. Needed the same value. Write V1 with the period of the cell, or give the cell's period."
+                    f"V1 is not periodic in y{k + 1}: moved by the period vector {vector.tolist()} (number {i}) it "
+                    f"changes by {change.max():.3g}; needed the same value. Write V1 with the period of the cell, "
+                    "or give a cell with the period of V1."
                 )

@@ -40,7 +40,7 @@ def _samples(plan: Plan, level: Level) -> int:
 
 
 def estimate_cost(plan: Plan, points: int, rows_per_chunk: int, x: FloatArray) -> Cost:
-    """Cost at ``points`` distinct macroscopic points; one batch a level is solved at x (1, d) to see how fast that goes."""
+    """Cost at ``points`` distinct macroscopic points; a batch of each level, solved at x[0], shows how fast."""
     repeated = problems_per_row(plan)
     problems, seconds = dict[int, int](), 0.0
     for level in plan.levels:

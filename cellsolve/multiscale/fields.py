@@ -1,7 +1,7 @@
 """What one level hands to the next: log K_k, log Z_k and their derivatives, packed in the last axis of one array.
 
-Everything that is interpolated stands in one array (..., c): the d (d + 1) / 2 entries of log K, then log Z, then the same for
-the derivative in each of the macroscopic components listed in ``derivatives``.
+Everything that is interpolated stands in one array (..., c): the d (d + 1) / 2 entries of log K, then log Z, then the
+same for the derivative in each of the macroscopic components listed in ``derivatives``.
 """
 
 from __future__ import annotations

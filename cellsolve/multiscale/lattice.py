@@ -63,12 +63,13 @@ class Lattice:
         for axis, count in enumerate(values.shape[1:-1]):
             factor = trigonometric_matrix(count, fractions[:, axis])
             matrix = (matrix[:, :, None] * factor[:, None, :]).reshape(len(fractions), -1)
-        return np.matmul(matrix, values.reshape(b, -1, m))
+        result: FloatArray = np.matmul(matrix, values.reshape(b, -1, m))
+        return result
 
 
 @dataclass(frozen=True, slots=True)
 class AtPoints:
-    """Samples at the quadrature points of level k themselves: for potentials that are not smooth, or sharply peaked, in y_k."""
+    """Samples at the quadrature points of level k: for potentials that are not smooth, or sharply peaked, in y_k."""
 
     n_points: int
     dim: int
@@ -112,7 +113,8 @@ def fourier_amplitudes(values: FloatArray, axis: int) -> FloatArray:
     count = values.shape[axis]
     spectrum = np.abs(np.fft.rfft(np.moveaxis(values, axis, -1), axis=-1)) / count
     spectrum[..., 1 : (count + 1) // 2] *= 2
-    return spectrum
+    result: FloatArray = spectrum
+    return result
 
 
 def extended(amplitudes: FloatArray) -> FloatArray:
@@ -136,14 +138,15 @@ def extended(amplitudes: FloatArray) -> FloatArray:
 def tail(amplitudes: FloatArray) -> FloatArray:
     """Largest interpolation error of a function with amplitudes (..., n/2 + 1) when sampled at n points."""
     half = amplitudes.shape[-1] - 1
-    return 2.0 * extended(amplitudes)[..., half:].sum(axis=-1)
+    result: FloatArray = 2.0 * extended(amplitudes)[..., half:].sum(axis=-1)
+    return result
 
 
 def aliasing_error(samples: FloatArray, densities: FloatArray, space: BoxSpace | MeshSpace) -> FloatArray:
     """Error (b,) of the averages <exp(f) ..> that come of interpolating samples f (b, n_0, .., n_(d-1), c).
 
     ``densities`` (b, r, q) are the first-order weights of f in those averages (energies, probabilities), each summing
-    to one. Interpolation turns the mode m of f, m >= n/2, into the mode m - n; so with amplitudes c of f and h of a weight
+    to one. Interpolation turns the mode m of f, m >= n/2, into m - n; so with amplitudes c of f and h of a weight
 
         error = sum_(m >= n/2) c_m (h_m + h_(m - n)) + second order,
 
@@ -173,7 +176,8 @@ def _weight_modes(densities: FloatArray, space: BoxSpace | MeshSpace, axis: int,
     grid = densities.reshape((*densities.shape[:2], *(len(space.line.points),) * space.dim))
     waves = np.exp(-2j * np.pi * np.outer(space.line.points, np.arange(count)))
     modes = np.abs(np.moveaxis(grid, 2 + axis, -1) @ waves)
-    return modes.reshape((*densities.shape[:2], -1, count)).sum(axis=2).max(axis=1)
+    result: FloatArray = modes.reshape((*densities.shape[:2], -1, count)).sum(axis=2).max(axis=1)
+    return result
 
 
 def needed_count(amplitudes: FloatArray, tolerance: float) -> int:
@@ -186,4 +190,5 @@ def needed_count(amplitudes: FloatArray, tolerance: float) -> int:
     for half in range(1, amplitudes.shape[-1] - 1):
         if t[half] ** 2 <= tolerance and t[2 * half] <= tolerance:
             return 2 * half
-    return 2 * (amplitudes.shape[-1] - 1)
+    result: int = 2 * (amplitudes.shape[-1] - 1)
+    return result

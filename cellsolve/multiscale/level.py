@@ -23,7 +23,7 @@ from cellsolve.fem.space import FloatArray, flux
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, pack
 from cellsolve.multiscale.log_euclidean import compose, exp_derivative, log_derivative, spectrum
-from cellsolve.potentials import Level
+from cellsolve.potentials import Level, Term, Variable
 
 __all__ = ["Coefficient", "LevelResult", "Points", "level_coefficient", "solve_level"]
 
@@ -86,7 +86,8 @@ def solve_level(
 def _energy_densities(E: FloatArray, C: FloatArray) -> FloatArray:
     """E_r . C E_r at each point over its sum, (b, d, q): how much of K_rr each point contributes."""
     density = np.einsum("briq,briq->brq", E, flux(C, E))
-    return density / density.sum(axis=-1, keepdims=True)
+    result: FloatArray = density / density.sum(axis=-1, keepdims=True)
+    return result
 
 
 def level_coefficient(
@@ -179,8 +180,8 @@ def _sum_of_terms(parts: list[FloatArray | float], shape: tuple[int, ...]) -> Fl
     return total.reshape(shape[0], -1)
 
 
-def _holds(term: object, component: int) -> bool:
-    return any(v.name == "x" and v.index == component for v in term.variables)  # type: ignore[attr-defined]
+def _holds(term: Term, component: int) -> bool:
+    return Variable("x", component) in term.variables
 
 
 def _refuse_non_finite(V: FloatArray, level: Level, space: BoxSpace | MeshSpace, points: Points) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Spectrum", "exp_derivative", "log_derivative", "spectrum"]
+__all__ = ["Spectrum", "compose", "exp_derivative", "log_derivative", "spectrum"]
 
 Spectrum = tuple[FloatArray, FloatArray]  # eigenvalues (..., d) ascending and eigenvectors (..., d, d) as columns
 
@@ -39,7 +39,8 @@ def _plane_spectrum(A: FloatArray) -> Spectrum:
 
 def compose(values: FloatArray, vectors: FloatArray) -> FloatArray:
     """Q diag(values) Q^T."""
-    return np.matmul(vectors * values[..., None, :], vectors.swapaxes(-1, -2))
+    result: FloatArray = np.matmul(vectors * values[..., None, :], vectors.swapaxes(-1, -2))
+    return result
 
 
 def exp_derivative(log_spectrum: Spectrum, H: FloatArray) -> FloatArray:

@@ -1,7 +1,7 @@
 """Choosing, from the inside out, the space of each level and the sampling of each y_k, to meet a tolerance.
 
-Budget of the relative error of M over N levels: a quarter of ``tol`` for the spaces, a quarter for the lattices, the rest
-left to iterations and to what the probes did not see. Probes are drawn from a fixed seed: the plan depends on the
+Budget of the relative error of M over N levels: a quarter of ``tol`` for the spaces, a quarter for the lattices, the
+rest left to iterations and to what the probes did not see. Probes are drawn from a fixed seed: the plan depends on the
 potential, the temperature, the cells, the tolerance and the macroscopic points, on nothing else.
 """
 

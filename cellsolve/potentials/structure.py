@@ -2,9 +2,9 @@
 
     K_(k-1) = exp(-(terms without y_k .. y_N)/sigma) Khat_(k-1)(parameters)
 
-A term enters at the level of its deepest fast variable and multiplies everything outside by a number. Khat_(k-1) depends on
-the variables that stand beside y_k in the terms of level k, and on what Khat_k left over; a variable in none of them is no
-parameter.
+A term enters at the level of its deepest fast variable and multiplies everything outside by a number. Khat_(k-1)
+depends on the variables that stand beside y_k in the terms of level k, and on what Khat_k left over; a variable in none
+of them is no parameter.
 """
 
 from __future__ import annotations
