@@ -1,4 +1,4 @@
-"""Coefficients as users give them, turned to values at quadrature points: (q,), or (d, d, q) for tensors.
+"""Coefficients as users give them, at quadrature points: (q,), or (d, d, q) for tensors.
 
 A coefficient is a number, a (d, d) array, a text in y[0], y[1] .., a callable of points (q, d), or {region: any of these}.
 """
