@@ -1,8 +1,8 @@
 """A fully coupled potential with two scales in the plane: the recursion against direct nested quadrature.
 
-The reference solves an inner cell problem at every point of an m x m grid of y1 (no interpolation) and the outer one on that grid,
-both by Fourier collocation, a discretization that shares nothing with the package. Then the lattice of y1 is varied by
-hand, to show that its error is what the estimate says.
+The reference solves an inner cell problem at every point of an m x m grid of y1 (no interpolation) and the outer one on
+that grid, both by Fourier collocation, a discretization that shares nothing with the package. Then the lattice of y1 is
+varied by hand, to show that its error is what the estimate says.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def relative(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def lattice_errors(count: int) -> tuple[float, float]:
-    """True and estimated relative error of log K_0 and log Z with a count x count lattice of y1, spaces being the same."""
+    """True and estimated error of log K_0 and log Z with a count x count lattice of y1, spaces being the same."""
     V = cs.Potential(TEXT, dim=2, scales=2)
     planned, _ = cs.homogenize(V, sigma=SIGMA, tol=1e-10).plan(np.zeros((1, 2)))
     results = []

@@ -1,4 +1,4 @@
-"""Observed order of convergence of K_hom: an energy error e of the correctors gives e^2, so elements of order p give h^(2p).
+"""Observed order of K_hom: an energy error e of the correctors gives e^2, so elements of order p give h^(2p).
 
 The coefficient is exp(-V) with a V of no symmetry; the reference is a box of much higher order.
 """

@@ -1,7 +1,7 @@
 """One dimension, N = 1, 2, 3: M against the closed form M = 1 / (Z Zhat) (Proposition 1), from warm to cold.
 
-The closed form is integrated by `cellsolve.exact` with a quadrature of its own. Every M is wanted to tol = 1e-8, and the
-error estimate must cover the true error.
+The closed form is integrated by `cellsolve.exact` with a quadrature of its own. Every M is wanted to tol = 1e-8, and
+the error estimate must cover the true error.
 """
 
 from __future__ import annotations

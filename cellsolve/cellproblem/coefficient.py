@@ -1,6 +1,7 @@
 """Coefficients as users give them, at quadrature points: (q,), or (d, d, q) for tensors.
 
-A coefficient is a number, a (d, d) array, a text in y[0], y[1] .., a callable of points (q, d), or {region: any of these}.
+A coefficient is a number, a (d, d) array, a text in y[0], y[1] .., a callable of points (q, d), or a dict of these by
+region.
 """
 
 from __future__ import annotations

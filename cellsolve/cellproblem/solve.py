@@ -16,6 +16,7 @@ from cellsolve.fem.resolution import Cell, Ladder, Space, space_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.cg import CellMinimum
 from cellsolve.linalg.solver import CellSolver, Method
+from cellsolve.linalg.threads import one_thread
 
 __all__ = ["CellProblemSolution", "CellProblemSolutions", "SolutionReport", "solve_cell_problem", "solve_cell_problems"]
 
@@ -84,10 +85,10 @@ def solve_cell_problem(
     < > is the average over the whole period; pores count as empty, their walls are insulating (natural conditions).
 
     ``cell``: of `read_cell` or `box_cell`. ``coefficient``: a number, a (d, d) symmetric positive definite array, a
-    text in y[0], y[1] .., a callable of points (q, d) that gives (q,) or (q, d, d), or {region: any of these}. ``order``: of
-    the elements on a mesh. ``tol``: relative error of K_hom; on a box without n and order they are chosen to meet it,
-    on other cells it is what iterations may add to the error of the mesh. ``preconditioner``: direct, green, green-jacobi,
-    amg, or None for a choice by dimension, size and smoothness.
+    text in y[0], y[1] .., a callable of points (q, d) that gives (q,) or (q, d, d), or a dict of these by
+    region. ``order``: of the elements on a mesh. ``tol``: relative error of K_hom; on a box without n and order they
+    are chosen to meet it, on other cells it is what iterations may add to the error of the mesh. ``preconditioner``:
+    direct, green, green-jacobi, amg, or None for a choice by dimension, size and smoothness.
 
     ``bounds``: compute lower <= K_hom <= upper, guaranteed for the coefficient as integrated (d = 1, 2, full cells).
 
@@ -132,6 +133,7 @@ class _Outcome:
     failure: str  # empty when all is well
 
 
+@one_thread()
 def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool, method: Method | None) -> _Outcome:
     _check(cell, tol)
     start = time.perf_counter()

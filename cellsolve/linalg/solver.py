@@ -133,7 +133,7 @@ class CellSolver:
         )
 
     def correctors(self, K: FloatArray, minimum: CellMinimum) -> FloatArray:
-        """Nodal values (B, d, n) of the correctors; for d = 1 from D theta = K_hom / K - 1, which was all there was to know."""
+        """Nodal values (B, d, n) of the correctors; for d = 1 from D theta = K_hom / K - 1."""
         if self.space.dim > 1:
             return minimum.correctors
         E = minimum.tensor[..., None] / K.reshape(len(K), 1, 1, -1)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.threads import one_thread
 from cellsolve.multiscale.cost import problems_per_row
 from cellsolve.multiscale.evaluation import ChunkResult, chunk_rows, evaluate_chunk
 from cellsolve.multiscale.planning import Planned
@@ -42,7 +42,7 @@ def evaluate_in_chunks(
     per_point = sum(problems_per_row(planned.plan).values())
     results = dict[int, ChunkResult]()
     done, tally = 0, Tally()
-    with threadpool_limits(limits=1):  # products are small: threads of their own would only get in each other's way
+    with one_thread():
         for number, result in _completed(planned, chunks, derivatives, executor):
             results[number] = result
             done += len(chunks[number]) * per_point

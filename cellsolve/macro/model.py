@@ -15,6 +15,7 @@ from cellsolve.cells import BoxCell, box_cell
 from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.threads import one_thread
 from cellsolve.macro.chunks import Evaluation, evaluate_in_chunks
 from cellsolve.macro.effective import Effective, Report, effective_coefficients
 from cellsolve.macro.grid import grid_points, to_dataset
@@ -107,6 +108,7 @@ class EffectiveModel:
             raise ConvergenceError(str(error), result=reached) from None
         return to_dataset(axes, effective, self._provenance(effective.report))
 
+    @one_thread()
     def plan(self, x: FloatArray) -> tuple[Planned, Tally]:
         """Spaces and lattices for the points x (R, d), and the cell problems that choosing them took."""
         check_periodic(self.potential, self.cells, x)
@@ -114,6 +116,7 @@ class EffectiveModel:
         planned = make_plan(self.potential, self.sigma, self.tol, self.cells, self._distinct(x)[0], tally)
         return planned.with_plan(prepared(planned.plan, tally)), tally
 
+    @one_thread()
     def cost(self, x: npt.ArrayLike) -> Cost:
         """Cell problems, unknowns, memory and time that `evaluate` would take at the points x (..., d)."""
         flat = self._points(x).reshape(-1, self.potential.dim)

@@ -7,9 +7,9 @@ from multiprocessing import parent_process
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.threads import one_thread
 from cellsolve.multiscale.cost import problems_per_row
 from cellsolve.multiscale.fields import Fields
 from cellsolve.multiscale.planning import Planned, refined
@@ -39,7 +39,7 @@ def evaluate_chunk(planned: Planned, x: FloatArray, derivatives: tuple[int, ...]
     """Homogenize at the points x (R, d), refining the lattices at those where their tails ask for it."""
     if parent_process() is None:
         return _evaluate(planned, x, derivatives)
-    with threadpool_limits(limits=1):  # a worker process: one thread each, so that they do not fight
+    with one_thread():  # a worker process
         return _evaluate(planned, x, derivatives)
 
 

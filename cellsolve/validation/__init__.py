@@ -1,7 +1,7 @@
 """Claims about the program, each with the figure measured and the bound it must meet.
 
-A script of the repository's folder ``validation/`` holds one subject: ``run(effort)`` gives its claims (effort 0: coarse, for
-tests; 1: full), ``main()`` prints them as a table. An installed package carries the scripts along.
+A script of the repository's folder ``validation/`` holds one subject: ``run(effort)`` gives its claims (effort 0:
+coarse, for tests; 1: full), ``main()`` prints them as a table. An installed package carries the scripts along.
 """
 
 from __future__ import annotations
