@@ -21,6 +21,7 @@ from cellsolve.linalg.threads import one_thread
 __all__ = ["CellProblemSolution", "CellProblemSolutions", "SolutionReport", "solve_cell_problem", "solve_cell_problems"]
 
 _ITERATION_SHARE = 0.1  # of tol
+_SAFETY = 1.5  # on the difference of two discretizations: covers the better one's error up to half that difference
 _PROBES = 6  # problems by which the resolution of a batch is judged
 _Evaluate = Callable[[Space], FloatArray]
 
@@ -143,7 +144,7 @@ def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool
     space, K = solver.space, evaluate(solver.space)
     minimum = resolved.probes if len(resolved.rows) == len(K) else _in_batches(solver, K, _ITERATION_SHARE * tol)
     lower = upper = None
-    error = difference + float(minimum.error.max())
+    error = _SAFETY * difference + float(minimum.error.max())
     if bounds:
         check_bounds_available(space)
         lower, upper = lower_bound(solver, K, minimum.tensor, _ITERATION_SHARE * tol), minimum.tensor.copy()
