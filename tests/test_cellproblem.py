@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ import cellsolve as cs
 from cellsolve import exact
 from cellsolve.cells import UnitCell
 from cellsolve.errors import CoefficientError, ConvergenceError, ExpressionError, MeshError
+from cellsolve.linalg.cg import minimize_energy
 
 BOX = cs.box_cell(2, n=3, order=8)
 ROUGH = cs.box_cell(2, n=2, order=3)
@@ -73,6 +75,15 @@ def test_laminates_are_exact_on_meshes(shape, order) -> None:
         cell = structured_cell(shape, 4, halves=axis)
         tensor = cs.solve_cell_problem(cell, {"a": 1.0, "b": 20.0}, order=order, tol=1e-12).tensor
         np.testing.assert_allclose(tensor, exact.laminate([1.0, 20.0], [0.5, 0.5], np.eye(cell.dim)[axis]), atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", ["line", "triangle", "quad", "tetra", "hexahedron"])
+@pytest.mark.parametrize("order", [1, 2])
+def test_jumps_at_faces_of_elements_are_exact_for_texts(shape, order) -> None:
+    """No quadrature point lies on a face, where a text could not know its side."""
+    cell = structured_cell(shape, 4)
+    tensor = cs.solve_cell_problem(cell, "1 + 19*heaviside(y[0] - 0.5)", order=order, tol=1e-12).tensor
+    np.testing.assert_allclose(tensor, exact.laminate([1.0, 20.0], [0.5, 0.5], np.eye(cell.dim)[0]), atol=1e-10)
 
 
 def test_laminates_of_tensors_are_exact_on_skewed_meshes() -> None:
@@ -175,7 +186,7 @@ def test_the_checkerboard_lies_in_its_bracket() -> None:
 # Bounds -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(PIXELS)
 def test_bounds_bracket_the_fine_reference(logs) -> None:
     coefficient = image(pixels(logs))
@@ -330,7 +341,6 @@ def test_an_order_that_the_mesh_has_not_is_refused() -> None:
         cs.solve_cell_problem(structured_cell("quad", 2), 1.0, order=3)
 
 
-@pytest.mark.slow
 def test_a_tolerance_that_no_box_meets_is_confessed_with_the_best_result() -> None:
     corner = "exp(-4*abs(sin(pi*(y[0] + 0.3)))*abs(sin(pi*(y[1] - y[0]))))"
     with pytest.raises(ConvergenceError, match="on the finest box, wanted") as caught:
@@ -340,6 +350,19 @@ def test_a_tolerance_that_no_box_meets_is_confessed_with_the_best_result() -> No
     assert np.linalg.eigvalsh(best.tensor)[0] > 0.1
 
 
+def test_what_does_not_converge_carries_the_best_result(monkeypatch) -> None:
+    monkeypatch.setattr("cellsolve.linalg.solver.minimize_energy", partial(minimize_energy, max_iterations=4))
+    with pytest.raises(ConvergenceError, match=r"2 of 3 cell problems did not converge: .* wanted 1.0e-10") as caught:
+        cs.solve_cell_problems(BOX, [COLD, 2.0, "exp(3*cos(2*pi*y[0])*sin(2*pi*y[1]))"], tol=1e-10)
+    best = caught.value.result
+    np.testing.assert_allclose(best.tensor[1], 2.0 * np.eye(2), atol=1e-12)
+    assert np.linalg.eigvalsh(best.tensor).min() > 0
+    assert best.report.error_estimate > 1e-10
+    with pytest.raises(ConvergenceError) as caught:
+        cs.solve_cell_problem(BOX, COLD, tol=1e-10)
+    np.testing.assert_allclose(caught.value.result.tensor, best.tensor[0], rtol=1e-9)
+
+
 # Invariants -------------------------------------------------------------------------------------
 
 
@@ -347,14 +370,14 @@ def solve_image(values: FloatArray) -> FloatArray:
     return cs.solve_cell_problem(PIXEL_BOX, image(values), tol=1e-12).tensor
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(PIXELS, st.floats(1e-6, 1e6))
 def test_tensors_scale_with_the_coefficient(logs, factor) -> None:
     tensor = solve_image(pixels(logs))
     np.testing.assert_allclose(solve_image(factor * pixels(logs)) / factor, tensor, rtol=0, atol=1e-10 * tensor.max())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(PIXELS)
 def test_tensors_turn_with_the_coefficient(logs) -> None:
     """A quarter turn of the cell, about its middle, turns the tensor."""
@@ -365,7 +388,7 @@ def test_tensors_turn_with_the_coefficient(logs) -> None:
     np.testing.assert_allclose(turned, ROTATION.T @ tensor @ ROTATION, rtol=0, atol=1e-10 * tensor.max())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(PIXELS)
 def test_tensors_lie_between_the_means_and_are_symmetric(logs) -> None:
     """Voigt and Reuss: 1/<1/K> <= K_hom <= <K>."""
@@ -376,7 +399,7 @@ def test_tensors_lie_between_the_means_and_are_symmetric(logs) -> None:
     assert loewner_gap(np.eye(2) / (1 / values).mean(), tensor) >= -1e-12 * tensor.max()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(PIXELS, st.integers(0, 3), st.integers(0, 3))
 def test_tensors_do_not_feel_a_shift(logs, i, j) -> None:
     shifted = solve_image(np.roll(pixels(logs), (i, j), axis=(0, 1)))

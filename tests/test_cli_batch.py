@@ -4,7 +4,10 @@ import csv
 import json
 import os
 import shutil
+import signal
+import time
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +140,7 @@ def test_rows_are_written_as_they_finish(monkeypatch):
 def test_table_for_people_and_json():
     result = batch("interval.msh", "broken.msh", "-k", "a=1", "-k", "b=4")
     assert result.exit_code == 5
-    for words in ("interval.msh", "1.6", "broken.msh", "MeshError", "porosity"):
+    for words in ("interval.msh", "1.6", "broken.msh", "MeshError", "pores"):
         assert words in result.stdout
     rows = json.loads(batch("interval.msh", "broken.msh", "-k", "a=1", "-k", "b=4", "--json").stdout)
     assert [row["mesh"] for row in rows] == ["interval.msh", "broken.msh"]
@@ -220,6 +223,23 @@ def test_pool():
         assert isinstance(executor, ProcessPoolExecutor)
     with pytest.raises(RuntimeError, match="after shutdown"):
         executor.submit(abs, 1)
+
+
+def terminated_while_sleeping() -> None:
+    with worker_pool(2) as executor:
+        sleeping = executor.submit(time.sleep, 60)
+        while not sleeping.running():
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_pool_is_gone_when_the_command_is_terminated():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        terminated_while_sleeping()
+    assert end.value.code == 128 + signal.SIGTERM
+    assert active_children() == []
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_mesh_source_hands_on_period_and_tolerance():

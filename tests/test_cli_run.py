@@ -88,7 +88,16 @@ def test_result_is_that_of_the_closed_form(run):
 
 def test_says_cost_and_summary_on_stderr(run):
     said = run(LINE).stderr
-    for words in ("Cost", "3 points", "cell problems", "memory", "Result", "eigenvalues of M", "worst error", "result.nc"):
+    for words in (
+        "Cost",
+        "3 points",
+        "cell problems",
+        "memory",
+        "Result",
+        "eigenvalues of M",
+        "worst error",
+        "result.nc",
+    ):
         assert words in said
     assert said.index("Cost") < said.index("Result")
 
@@ -280,6 +289,14 @@ def test_what_was_reached_is_written(run, monkeypatch):
     assert ds.sizes["sigma"] == 2
 
 
+def test_potential_that_cannot_be_resolved(run):
+    jumps = "0.1*floor(2.3 + sin(2*pi*y1))"
+    result = run(LINE.replace("a*cos(2*pi*y1)*(1 + 0.1*x)", jumps), "--set", "solve.tol=1e-12")
+    assert result.exit_code == 3
+    assert "error: sigma = 0.5: the estimated relative error of M is" in result.stderr
+    assert read_netcdf("result.nc").attrs["converged"] == 0
+
+
 def test_dead_worker_is_said(run, monkeypatch):
     from concurrent.futures.process import BrokenProcessPool
 
@@ -297,6 +314,7 @@ def test_composite(run, name):
     assert [row["dim"] for row in rows] == [1, 2]
     assert [row["K00"] for row in rows] == pytest.approx([np.sqrt(0.75)] * 2, rel=1e-3)
     assert rows[1]["unknowns"] == 64
+    assert "0.8660" in result.stderr
     assert len(Path(name).read_text().splitlines()) == 2 + (name == "table.csv")
 
 

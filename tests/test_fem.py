@@ -11,11 +11,13 @@ from problems import ELEMENTS, SHAPES, SKEWED, FloatArray, mesh, random_tensors,
 from cellsolve.cells import BoxCell, UnitCell, box_cell
 from cellsolve.errors import MeshError
 from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MAX_ORDER, MeshSpace
 from cellsolve.fem.resolution import Space, space_ladder
 from cellsolve.linalg.solver import CellSolver
 
-BOXES = [(1, 3, 4), (2, 3, 3), (2, 1, 5), (3, 2, 2)]
+BOXES = [(2, 3, 3), (2, 1, 5), (3, 2, 2)]
+LINES = [(4, 3), (3, 1), (1, 6), (5, 8)]
 FILES = ["square_unstructured.msh", "square_hole_quarter.msh", "hexagonal_inclusion.msh", "cube.msh", "cube_hexes.vtu"]
 
 
@@ -33,7 +35,15 @@ def box_space(dim: int, n: int, order: int, skewed: bool = False) -> BoxSpace:
     return BoxSpace(dim, n, order, np.array(SKEWED[dim]) if skewed else None)
 
 
-ALL_SPACES = [(element_space, arguments) for arguments in ELEMENTS] + [(box_space, arguments) for arguments in BOXES]
+def line_space(n: int, order: int, skewed: bool = False) -> LineSpace:
+    return LineSpace(n, order, np.array(SKEWED[1]) if skewed else None)
+
+
+ALL_SPACES = [
+    *((element_space, arguments) for arguments in ELEMENTS),
+    *((box_space, arguments) for arguments in BOXES),
+    *((line_space, arguments) for arguments in LINES),
+]
 every_space = pytest.mark.parametrize(("make", "arguments"), ALL_SPACES)
 upright_and_skewed = pytest.mark.parametrize("skewed", [False, True], ids=["upright", "skewed"])
 
@@ -45,7 +55,12 @@ def inside(space: Space, points: FloatArray, margin: float) -> FloatArray:
 
 
 def period_of(space: Space) -> FloatArray:
-    return space.period if isinstance(space, BoxSpace) else space.cell.period
+    return space.cell.period if isinstance(space, MeshSpace) else space.period
+
+
+def side_count(space: Space) -> int:
+    """Elements along a side."""
+    return count_of(space.dim) if isinstance(space, MeshSpace) else space.n
 
 
 @every_space
@@ -86,7 +101,7 @@ def power(points: FloatArray, order: int) -> tuple[FloatArray, FloatArray]:
     return s**order, order * s ** (order - 1) * direction[:, None]
 
 
-WITH_AN_INSIDE = [(make, arguments) for make, arguments in ALL_SPACES if make is element_space or arguments[1] > 2]
+WITH_AN_INSIDE = [(make, arguments) for make, arguments in ALL_SPACES if side_count(make(*arguments)) > 2]
 
 
 @pytest.mark.parametrize(("make", "arguments"), WITH_AN_INSIDE)
@@ -94,13 +109,13 @@ WITH_AN_INSIDE = [(make, arguments) for make, arguments in ALL_SPACES if make is
 def test_gradients_of_polynomials_of_the_order_are_exact(make, arguments, skewed) -> None:
     """Away from the boundary, across which a polynomial is not periodic."""
     space = make(*arguments, skewed)
-    assert_gradient_exact(space, 1.0 / (space.n if isinstance(space, BoxSpace) else count_of(space.dim)))
+    assert_gradient_exact(space, 1.0 / side_count(space))
 
 
 def assert_gradient_exact(space: Space, margin: float) -> None:
     value, _ = power(space.nodes, space.order)
     _, slope = power(space.points, space.order)
-    where = inside(space, space.points, margin)
+    where = inside(space, space.points, margin + 1e-6)  # not on the faces of elements that touch the boundary
     assert where.any()
     np.testing.assert_allclose(space.gradient(value)[:, where], slope[:, where], atol=1e-11 * np.abs(slope).max())
 
@@ -123,7 +138,7 @@ def wave(space: Space, k: list[int]) -> float:
 
 
 @upright_and_skewed
-@pytest.mark.parametrize(("dim", "k"), [(1, [1]), (2, [1, -1]), (2, [0, 2]), (3, [1, 1, 0])])
+@pytest.mark.parametrize(("dim", "k"), [(2, [1, -1]), (2, [0, 2]), (3, [1, 1, 0])])
 def test_box_gradients_of_waves_converge_spectrally(dim, k, skewed) -> None:
     errors = [wave(box_space(dim, 2, p, skewed), k) for p in (4, 8, 12)]
     assert errors[1] < 1e-2 * errors[0]
@@ -137,17 +152,31 @@ def test_box_gradients_of_a_wave_reach_rounding() -> None:
 @pytest.mark.parametrize(("dim", "n", "order"), BOXES)
 def test_box_quadrature_is_exact_for_the_degree_promised(dim, n, order) -> None:
     space = BoxSpace(dim, n, order)
-    degree = 2 * order - 1 if dim == 1 else 2 * order + 1
+    degree = 2 * order + 1
     expected = (1.0 / (degree + 1)) ** dim
     assert space.weights @ (space.points**degree).prod(axis=1) == pytest.approx(expected, rel=1e-13)
+
+
+@upright_and_skewed
+@pytest.mark.parametrize(("n", "order"), LINES)
+def test_lines_integrate_what_they_differentiate(n, order, skewed) -> None:
+    """p points: exact to degree 2p - 1, and every mean-free field at the points is a gradient."""
+    space = line_space(n, order, skewed)
+    length = period_of(space)[0, 0]
+    degree = 2 * order - 1
+    assert space.weights @ space.points[:, 0] ** degree == pytest.approx(length**degree / (degree + 1), rel=1e-13)
+    field = np.random.default_rng(1).normal(size=(3, 2, 1, n * order))
+    field -= (space.weights * field).sum(axis=-1, keepdims=True)
+    u = space.antiderivative(field)
+    np.testing.assert_allclose(space.gradient(u), field, atol=1e-11)
+    np.testing.assert_allclose(u.mean(axis=-1), 0.0, atol=1e-14)
 
 
 @every_space
 @upright_and_skewed
 def test_meshes_fold_to_the_number_of_unknowns_of_the_torus(make, arguments, skewed) -> None:
     space = make(*arguments, skewed)
-    n = space.n if isinstance(space, BoxSpace) else count_of(space.dim)
-    assert space.n_dofs == (n * space.order) ** space.dim
+    assert space.n_dofs == (side_count(space) * space.order) ** space.dim
     assert space.nodes.shape == (space.n_dofs, space.dim)
     assert_distinct_on_the_torus(space)
 

@@ -139,7 +139,9 @@ bounds = true
 
 
 def test_mistakes_stand_in_the_order_of_the_file(tmp_path):
-    text = GOOD.replace("tol = 1e-5", "tol = 5.0").replace("dim = 2", "dim = 4").replace('path = "rugged.nc"', "path = 1")
+    text = (
+        GOOD.replace("tol = 1e-5", "tol = 5.0").replace("dim = 2", "dim = 4").replace('path = "rugged.nc"', "path = 1")
+    )
     assert [line.split(".")[0] for line in mistakes(tmp_path, text)] == ["potential", "solve", "output"]
 
 
@@ -175,7 +177,7 @@ def test_one_mistake(tmp_path, old, new, line):
 
 
 def test_same_temperature_twice(tmp_path):
-    assert "same temperature twice" in mistakes(tmp_path, GOOD.replace("[0.5, 1.0]", "[0.5, 0.5]"))[0]
+    assert "same temperature twice" in mistakes(tmp_path, GOOD.replace("[0.5, 1.0]", "[1, 0.5, 1.0]"))[0]
 
 
 def test_parameter_values_reach_the_expressions(tmp_path):
@@ -247,7 +249,7 @@ def test_override_with_a_misspelt_key_is_a_mistake_of_the_job(tmp_path):
 
 
 def test_no_toml(tmp_path):
-    with pytest.raises(JobError, match="no TOML file.*line 1"):
+    with pytest.raises(JobError, match=r"no TOML file.*line 1"):
         load(tmp_path, "[potential\n")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(JobError, match="UTF-8"):

@@ -1,20 +1,21 @@
-"""The homogenized model: exact answers in one dimension, an independent solver in two, derivatives, invariants, files."""
+"""The homogenized model: exact answers, an independent solver in the plane, derivatives, invariants, files, errors."""
 
 from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from problems import COUPLED, LANDSCAPES, SKEWED, FloatArray, loewner_gap, mesh, relative_error
 
 import cellsolve as cs
-from cellsolve.errors import CoefficientError, ConvergenceError, JobError
+from cellsolve.errors import CellsolveError, CoefficientError, ConvergenceError, JobError
+from cellsolve.linalg.cg import minimize_energy
 
 ORIGIN = {dim: np.zeros(dim) for dim in (1, 2, 3)}
 
@@ -89,13 +90,29 @@ def test_partition_function_of_the_product_of_cosines() -> None:
     assert eff.partition_function == pytest.approx(np.i0(1.0) ** 2, rel=1e-8)
 
 
-def test_cold_partition_functions_do_not_overflow() -> None:
-    V = cs.Potential("1000*cos(2*pi*y1)", dim=1, scales=1)
-    eff = evaluate(V, 0.5, 1e-6)
-    assert eff.log_partition_function == pytest.approx(cs.exact.log_partition_function_1d(V, 0.5, [0.0]), rel=1e-8)
+def test_deep_partition_functions_do_not_overflow() -> None:
+    V = cs.Potential("cos(2*pi*y1) - 1000", dim=1, scales=1)
+    eff = evaluate(V, 0.5, 1e-8)
+    assert eff.log_partition_function == pytest.approx(2000 + np.log(np.i0(2.0)), rel=1e-11)
     assert np.isinf(eff.partition_function)
-    assert np.isfinite(eff.diffusion).all()
-    assert np.isfinite(eff.free_energy)
+    np.testing.assert_allclose(eff.diffusion, cs.exact.zwanzig([1.0], 0.5), rtol=1e-8)
+    assert eff.free_energy == pytest.approx(-1000 - 0.5 * np.log(np.i0(2.0)), rel=1e-11)
+
+
+@pytest.mark.parametrize("variable", ["y1", "y2"])
+def test_deep_places_on_any_level_do_not_overflow(variable) -> None:
+    V = cs.Potential(f"-1000*exp(0.001*cos(2*pi*{variable})) + 0.5*cos(2*pi*(y1 - y2))", dim=1, scales=2)
+    eff = evaluate(V, 0.5, 1e-8)
+    assert eff.log_partition_function == pytest.approx(cs.exact.log_partition_function_1d(V, 0.5, [0.0]), rel=1e-11)
+    np.testing.assert_allclose(eff.diffusion[0, 0], cs.exact.effective_diffusion_1d(V, 0.5, [0.0]), rtol=1e-8)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_temperatures_too_cold_for_floating_point_are_refused_in_words(dim) -> None:
+    """exp(-osc/sigma) = exp(-4000) is no number: an error of ours, not a warning of numpy's."""
+    V = cs.Potential("cos(2*pi*y1[0])", dim=dim, scales=1)
+    with pytest.raises(CellsolveError):
+        evaluate(V, 5e-4, 1e-6)
 
 
 def test_a_flat_landscape_is_free() -> None:
@@ -183,29 +200,31 @@ def test_cold_coupled_scales_agree_with_the_independent_solver() -> None:
 # Derivatives ------------------------------------------------------------------------------------
 
 
-def sixth_order(function, x: FloatArray, component: int, h: float = 2e-2) -> FloatArray:
-    """d/dx_component of values at points, all evaluated in one call: Richardson's combination of three differences."""
-    step = h * np.eye(x.shape[-1])[component]
+def differentiated(model: cs.EffectiveModel, x: FloatArray, h: float = 2e-2) -> tuple[FloatArray, FloatArray]:
+    """grad Psi and div M at points (r, d) by Richardson's combination of three differences, all in one evaluation."""
     multiples = np.array([1, 2, 3, -1, -2, -3])
     weights = np.array([45, -9, 1, -45, 9, -1]) / (60 * h)
-    return np.einsum("m,m...->...", weights, function(x + multiples[:, None, None] * step))
+    steps = h * multiples[:, None, None, None] * np.eye(x.shape[-1])
+    eff = model.evaluate(x[:, None] + steps)  # (m, r, component, d)
+    gradient = np.einsum("m,mri->ri", weights, eff.free_energy)
+    return gradient, np.einsum("m,mrjij->ri", weights, eff.diffusion)
 
 
-@pytest.mark.parametrize("name", ["slow", "line"])
-def test_gradients_are_those_of_differences(name) -> None:
-    line = cs.Potential(
-        "(1 + 0.3*sin(x))*cos(2*pi*y1)*cos(2*pi*y2) + 0.3*cos(2*x)*sin(2*pi*y2)", dim=1, scales=2, V0="x**3"
-    )
-    V = LANDSCAPES["slow"].potential if name == "slow" else line
-    model = cs.homogenize(V, sigma=0.8, tol=1e-8)
-    x = np.random.default_rng(4).normal(size=(2, V.dim))
-    eff = model.evaluate(x)
-    slopes_of_Psi = np.stack(
-        [sixth_order(lambda p: model.evaluate(p).free_energy, x, i) for i in range(V.dim)], axis=-1
-    )
-    slopes_of_M = np.stack([sixth_order(lambda p: model.evaluate(p).diffusion, x, i) for i in range(V.dim)], axis=-1)
-    np.testing.assert_allclose(eff.free_energy_gradient, slopes_of_Psi, rtol=1e-7, atol=1e-7)
-    np.testing.assert_allclose(eff.diffusion_divergence, np.einsum("rijj->ri", slopes_of_M), rtol=0, atol=1e-7)
+def differentiable(name: str) -> cs.Potential:
+    if name == "plane":
+        return LANDSCAPES["slow"].potential
+    V1 = "(1 + 0.3*sin(x))*cos(2*pi*y1)*cos(2*pi*y2) + 0.3*cos(2*x)*sin(2*pi*y2)"
+    return cs.Potential(V1, dim=1, scales=2, V0="x**3")
+
+
+@pytest.mark.parametrize(("name", "tol"), [("line", 1e-8), ("plane", 1e-7)])
+def test_gradients_are_those_of_differences(name, tol) -> None:
+    V = differentiable(name)
+    model = cs.homogenize(V, sigma=0.8, tol=tol)
+    x = np.array([[0.4, -0.7], [-1.2, 0.5]])[:, : V.dim][: 3 - V.dim]
+    eff, (gradient, divergence) = model.evaluate(x), differentiated(model, x)
+    np.testing.assert_allclose(eff.free_energy_gradient, gradient, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(eff.diffusion_divergence, divergence, rtol=0, atol=1e-7)
     assert np.abs(eff.diffusion_divergence).min() > 1e-4
 
 
@@ -214,8 +233,8 @@ def test_gradients_on_a_mesh_are_those_of_differences() -> None:
     model = cs.homogenize(V, sigma=1.0, tol=1e-8, cells=mesh("square.msh"))
     x = np.array([[0.2, 0.5]])
     eff = model.evaluate(x)
-    slopes = np.stack([sixth_order(lambda p: model.evaluate(p).diffusion, x, i) for i in range(2)], axis=-1)
-    np.testing.assert_allclose(eff.diffusion_divergence, np.einsum("rijj->ri", slopes), rtol=0, atol=1e-7)
+    _, divergence = differentiated(model, x)
+    np.testing.assert_allclose(eff.diffusion_divergence, divergence, rtol=0, atol=1e-7)
 
 
 # Invariants -------------------------------------------------------------------------------------
@@ -238,7 +257,7 @@ def plane(a: list[float], shift: float = 0.0) -> str:
     )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(SIZES, TEMPERATURES)
 def test_diffusion_is_symmetric_and_within_the_universal_bounds(a, sigma) -> None:
     """exp(-osc V1/sigma) <= e.M e <= 1  (20)."""
@@ -249,7 +268,7 @@ def test_diffusion_is_symmetric_and_within_the_universal_bounds(a, sigma) -> Non
     assert loewner_gap((1 - tol) * np.exp(-2 * np.sum(np.abs(a)) / sigma) * np.eye(2), M) >= 0
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(SIZES, TEMPERATURES, st.floats(-5, 5).map(rounded))
 def test_constants_in_V1_move_Z_alone(a, sigma, c) -> None:
     V, moved = (cs.Potential(f"{plane(a)} + {extra}", dim=2, scales=2) for extra in (0, c))
@@ -259,7 +278,7 @@ def test_constants_in_V1_move_Z_alone(a, sigma, c) -> None:
     assert other.free_energy == pytest.approx(eff.free_energy + c, abs=1e-11)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(SIZES, TEMPERATURES, st.floats(0, 1).map(rounded))
 def test_a_shift_of_a_fast_variable_changes_nothing(a, sigma, shift) -> None:
     tol = 1e-5
@@ -269,7 +288,8 @@ def test_a_shift_of_a_fast_variable_changes_nothing(a, sigma, shift) -> None:
     assert other.log_partition_function == pytest.approx(eff.log_partition_function, abs=2 * tol)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
+@example([0.383, 0.0, 0.0, 0.0], 0.609)
 @given(SIZES, TEMPERATURES)
 def test_the_line_is_within_the_tolerance(a, sigma) -> None:
     V1 = f"{a[0]}*cos(2*pi*y1)*cos(2*pi*y2) + {a[1]}*sin(2*pi*(y1 + y2)) + {a[2]}*cos(4*pi*y2) + {a[3]}*sin(2*pi*y1)"
@@ -366,7 +386,7 @@ def test_two_scales_on_a_mesh_are_within_their_error_estimate() -> None:
     fine = evaluate(V, 1.0, 1e-5)
     eff = evaluate(V, 1.0, 1e-3, cells=mesh("square_quads.msh"))
     assert relative_error(eff.diffusion, fine.diffusion) <= eff.error_estimate + 1e-5
-    assert eff.error_estimate < 0.01
+    assert eff.error_estimate < 0.05
 
 
 def test_every_level_has_its_own_cell() -> None:
@@ -441,7 +461,10 @@ def test_cells_of_a_wrong_number_or_dimension_are_refused() -> None:
         cs.homogenize(V_LINE, sigma=1.0, cells=[])
     with pytest.raises(CoefficientError, match=r"the cell of y1 is 'box', needed a cell in 1 dimensions"):
         cs.homogenize(V_LINE, sigma=1.0, cells=cs.box_cell(2))
-    with pytest.raises(CoefficientError, match=r"the cell of y1 is .*square.msh"):
+
+
+def test_the_name_of_a_file_is_no_cell() -> None:
+    with pytest.raises(CoefficientError, match="read_cell or box_cell"):
         cs.homogenize(V_LINE, sigma=1.0, cells="square.msh")
 
 
@@ -482,29 +505,34 @@ def test_callables_that_are_nan_somewhere_are_refused() -> None:
     V = cs.Potential(
         lambda x, y1: np.where(np.abs(y1[..., 0] % 1.0 - 0.5) < 0.03, np.nan, 0.0 * x[..., 0]), dim=1, scales=1
     )
-    with pytest.raises(CoefficientError, match="the potential is nan at .*y1 = |V1 is nan"):
+    with pytest.raises(CoefficientError, match=r"the potential is nan at .*y1 = |V1 is nan"):
         cs.homogenize(V, sigma=1.0).evaluate([0.0])
 
 
-def test_what_does_not_converge_carries_what_was_reached() -> None:
-    V = cs.Potential("cos(2*pi*y1[0])*cos(2*pi*(y1[1] - 2*y1[0])) + x[0]", dim=2, scales=1)
-    model = cs.homogenize(V, sigma=5e-4, tol=1e-6, cells=cs.box_cell(2, n=2, order=4))
-    with pytest.raises(ConvergenceError, match="cell problems did not converge") as caught:
-        model.evaluate(np.zeros((3, 2)))
+def test_what_does_not_converge_carries_what_was_reached(monkeypatch) -> None:
+    monkeypatch.setattr("cellsolve.linalg.solver.minimize_energy", partial(minimize_energy, max_iterations=2))
+    V = cs.Potential("(2 + 0.1*x[1])*cos(2*pi*y1[0])*cos(2*pi*(y1[1] - 2*y1[0])) + x[0]", dim=2, scales=1)
+    model = cs.homogenize(V, sigma=1.0, tol=1e-8, cells=cs.box_cell(2, n=2, order=8))
+    with pytest.raises(ConvergenceError, match=r"3 cell problems did not converge .*, wanted 1.0e-08") as caught:
+        model.evaluate([[0.0, 0.1], [0.0, 0.2], [1.0, 0.3]])
     result = caught.value.result
+    assert result.report.unconverged == 3
     assert result.diffusion.shape == (3, 2, 2)
-    assert result.report.unconverged > 0
+    assert result.error_estimate.min() > 1e-8
+    for matrix in result.diffusion:
+        assert loewner_gap(0.1 * np.eye(2), matrix) > 0
     assert np.isfinite(result.free_energy).all()
 
 
 def test_a_tolerance_that_no_box_meets_is_confessed() -> None:
-    V = cs.Potential("heaviside(y1 - 0.3)*heaviside(0.7234 - y1)", dim=1, scales=1)
+    V = cs.Potential("0.5*sign(sin(2*pi*y1) - 0.3)", dim=1, scales=1)
     model = cs.homogenize(V, sigma=0.5, tol=1e-12)
     with pytest.raises(ConvergenceError, match=r"the estimated relative error of M is .*, wanted 1.0e-12") as caught:
         model.on_grid({"x0": [0.0, 1.0]})
     reached = caught.value.result
     assert reached.diffusion.shape == (2, 1, 1)
-    expected = 1 / np.prod([1 + 0.4234 * np.expm1(s / 0.5) for s in (1, -1)])
+    high = 0.5 - np.arcsin(0.3) / np.pi
+    expected = 1 / np.prod([high * np.exp(s) + (1 - high) * np.exp(-s) for s in (1, -1)])
     assert reached.diffusion.values[0, 0, 0] == pytest.approx(expected, rel=float(reached.error_estimate.max()))
 
 
@@ -632,7 +660,9 @@ def test_files_give_back_what_was_written(dataset, tmp_path: Path) -> None:
 def test_files_are_replaced_whole(dataset, tmp_path: Path) -> None:
     path = tmp_path / "rugged.nc"
     path.write_text("old")
-    cs.write_netcdf(dataset, path)
+    with path.open() as reader:
+        cs.write_netcdf(dataset, path)
+        assert reader.read() == "old"  # whoever reads the old file goes on reading it
     assert cs.read_netcdf(path).identical(dataset)
 
 

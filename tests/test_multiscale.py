@@ -182,11 +182,11 @@ def test_amplitudes_are_those_of_the_waves(count) -> None:
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-9])
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.6])
 def test_the_needed_count_is_the_one_promised(rate, tolerance) -> None:
-    """The least even n with t(n)^2 and t(2n) <= tolerance; amplitudes rate^m have t(n) = 2 rate^(n/2)/(1 - rate)."""
+    """The least even n with t(n)^2 + t(2n) <= tolerance; amplitudes rate^m have t(n) = 2 rate^(n/2)/(1 - rate)."""
     counts = 2 * np.arange(1, 64)
     t = 2 * rate ** (counts / 2) / (1 - rate)
     twice = 2 * rate ** (1.0 * counts) / (1 - rate)
-    expected = counts[(t**2 <= tolerance) & (twice <= tolerance)][0]
+    expected = counts[t**2 + twice <= tolerance][0]
     assert needed_count(rate ** np.arange(65.0), tolerance) == expected
 
 
@@ -329,7 +329,7 @@ def test_chunk_boundaries_do_not_matter(name, size, monkeypatch) -> None:
     np.testing.assert_allclose(eff.log_partition_function, expected.log_partition_function, rtol=0, atol=1e-12)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10, deadline=None, derandomize=True)
 @given(st.lists(st.floats(-1.0, 1.0), min_size=4, max_size=4), st.floats(0.5, 3.0))
 def test_two_scales_on_the_line_have_a_closed_form(a, sigma) -> None:
     V1 = f"{a[0]}*cos(2*pi*y1) + {a[1]}*sin(2*pi*(y1 + y2)) + {a[2]}*cos(2*pi*y1)*cos(4*pi*y2) + {a[3]}*sin(2*pi*y2)"

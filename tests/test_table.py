@@ -85,6 +85,6 @@ def test_replaces_an_earlier_table(tmp_path):
 def test_refuses_what_it_cannot_write(tmp_path):
     with pytest.raises(JobError, match=r"'\.txt', needed \.csv or \.jsonl"):
         open_table(tmp_path / "rows.txt", COLUMNS)
-    with pytest.raises(JobError, match="cannot write.*writable folder"):
+    with pytest.raises(JobError, match=r"cannot write.*writable folder"):
         open_table(tmp_path / "none" / "rows.csv", COLUMNS)
     assert list(tmp_path.iterdir()) == []

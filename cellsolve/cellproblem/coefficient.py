@@ -6,7 +6,7 @@ region.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,11 @@ def coefficients_at(coefficients: Any, space: Space) -> FloatArray:
             for b, v in enumerate(values)
         ]
     else:
+        if isinstance(coefficients, str | Mapping) or not isinstance(coefficients, Iterable):
+            raise CoefficientError(
+                f"got {coefficients!r:.60} as coefficients; needed a sequence of coefficients, or a callable of points "
+                "(q, d) that gives (B, q) or (B, q, d, d). For one coefficient, use solve_cell_problem."
+            )
         parts = [coefficient_at(c, space) for c in coefficients]
     if not parts:
         raise CoefficientError("got no coefficients, needed at least one.")

@@ -32,13 +32,9 @@ class BoxCell:
         if not _is_count(self.dim, 3):
             raise MeshError(f"box: got dim = {self.dim!r}, needed 1, 2 or 3.")
         if self.n is not None and not _is_count(self.n, None):
-            raise MeshError(
-                f"box: got n = {self.n!r}, needed a whole number of boxes a side, 1 or more, or None."
-            )
+            raise MeshError(f"box: got n = {self.n!r}, needed a whole number of boxes a side, 1 or more, or None.")
         if self.order is not None and not _is_count(self.order, MAX_ORDER):
-            raise MeshError(
-                f"box: got order = {self.order!r}, needed a whole number from 1 to {MAX_ORDER}, or None."
-            )
+            raise MeshError(f"box: got order = {self.order!r}, needed a whole number from 1 to {MAX_ORDER}, or None.")
         period = as_period("box", self.period, self.dim)
         period.setflags(write=False)
         object.__setattr__(self, "period", period)
@@ -64,9 +60,7 @@ class BoxCell:
         return float(abs(np.linalg.det(self.period)))
 
 
-def box_cell(
-    dim: int, n: int | None = None, order: int | None = None, period: ArrayLike | None = None
-) -> BoxCell:
+def box_cell(dim: int, n: int | None = None, order: int | None = None, period: ArrayLike | None = None) -> BoxCell:
     """A box cell; ``period`` (d, d) rows, the unit vectors by default. Raises MeshError."""
     rows = np.eye(dim) if period is None and _is_count(dim, 3) else np.asarray(period, dtype=object)
     return BoxCell(dim, n, order, rows)

@@ -26,23 +26,16 @@ def as_period(name: str, period: ArrayLike, dim: int) -> Floats:
     try:
         rows = np.array(period, dtype=float)
     except (TypeError, ValueError) as error:
-        raise MeshError(
-            f"{name}: the period is not a table of numbers ({error}). Give {dim} row(s)."
-        ) from None
+        raise MeshError(f"{name}: the period is not a table of numbers ({error}). Give {dim} row(s).") from None
     rows = rows.reshape(1, 1) if dim == 1 and rows.size == 1 else rows
     if rows.shape != (dim, dim):
         raise MeshError(
-            f"{name}: got a period of shape {rows.shape}, needed ({dim}, {dim}). Give one period vector a "
-            "row."
+            f"{name}: got a period of shape {rows.shape}, needed ({dim}, {dim}). Give one period vector a row."
         )
     if not np.isfinite(rows).all():
-        raise MeshError(
-            f"{name}: the period {rows.tolist()} has values that are not finite. Give finite vectors."
-        )
+        raise MeshError(f"{name}: the period {rows.tolist()} has values that are not finite. Give finite vectors.")
     if abs(np.linalg.det(rows)) <= 1e-10 * np.linalg.norm(rows, axis=1).prod():
-        raise MeshError(
-            f"{name}: the period vectors {rows.tolist()} are dependent. Give {dim} independent ones."
-        )
+        raise MeshError(f"{name}: the period vectors {rows.tolist()} are dependent. Give {dim} independent ones.")
     return rows
 
 

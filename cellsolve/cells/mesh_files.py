@@ -27,16 +27,12 @@ __all__ = ["load_cell", "read_cell"]
 
 _FORMATS = {".msh": "gmsh", ".vtu": "vtu"}
 _NEEDED = "a gmsh file (.msh, format 2.2 or 4.1) or a VTU file (.vtu)"
-_DIMENSIONS = {"vertex": 0, "wedge": 3, "pyramid": 3} | {
-    shape: traits.dim for shape, traits in SHAPES.items()
-}
+_DIMENSIONS = {"vertex": 0, "wedge": 3, "pyramid": 3} | {shape: traits.dim for shape, traits in SHAPES.items()}
 _PHYSICAL = "gmsh:physical"
 _REGION_ARRAYS = ("region", "regions", "material", _PHYSICAL, "medit:ref", "cell_tags")
 
 
-def read_cell(
-    path: str | os.PathLike[str], *, period: ArrayLike | None = None, match_tol: float = 1e-8
-) -> UnitCell:
+def read_cell(path: str | os.PathLike[str], *, period: ArrayLike | None = None, match_tol: float = 1e-8) -> UnitCell:
     """The unit cell in a gmsh (2.2, 4.1) or VTU file, checked to be periodic.
 
     Elements of the highest dimension make the cell: lines, triangles, quads, tetrahedra or hexahedra of first
@@ -54,9 +50,7 @@ def read_cell(
     return cell
 
 
-def load_cell(
-    path: str | os.PathLike[str], *, period: ArrayLike | None = None, match_tol: float = 1e-8
-) -> UnitCell:
+def load_cell(path: str | os.PathLike[str], *, period: ArrayLike | None = None, match_tol: float = 1e-8) -> UnitCell:
     """As ``read_cell``, without the checks that the cell is periodic and covers no point twice."""
     file = Path(path)
     mesh = _read_mesh(file, _checked_format(file))
@@ -79,16 +73,12 @@ def _checked_format(file: Path) -> str:
     if file.is_dir():
         raise MeshError(f"{file.name}: is a directory, needed {_NEEDED}.")
     if file.suffix.lower() not in _FORMATS:
-        raise MeshError(
-            f"{file.name}: got the suffix {file.suffix!r}, needed {_NEEDED}. Convert it, e.g. with gmsh."
-        )
+        raise MeshError(f"{file.name}: got the suffix {file.suffix!r}, needed {_NEEDED}. Convert it, e.g. with gmsh.")
     try:
         with file.open("rb") as stream:
             head = stream.read(1)
     except OSError as error:
-        raise MeshError(
-            f"{file.name}: cannot be opened ({error.strerror}). Check its permissions."
-        ) from error
+        raise MeshError(f"{file.name}: cannot be opened ({error.strerror}). Check its permissions.") from error
     if not head:
         raise MeshError(f"{file.name}: the file is empty, needed {_NEEDED}. Write the mesh anew.")
     return _FORMATS[file.suffix.lower()]
@@ -146,13 +136,9 @@ def _only_shape(name: str, mesh: meshio.Mesh) -> Shape:
     kinds = sorted(kind for kind, dim in dims.items() if dim == top)
     listed = ", ".join(f"{counts[kind]} {kind}" for kind in kinds) or "none"
     if top == 0:
-        raise MeshError(
-            f"{name}: got no elements ({listed}), needed lines, triangles, quads, tetrahedra or hexahedra."
-        )
+        raise MeshError(f"{name}: got no elements ({listed}), needed lines, triangles, quads, tetrahedra or hexahedra.")
     if len(kinds) > 1:
-        raise MeshError(
-            f"{name}: got elements of mixed shapes ({listed}), needed one shape. Remesh with one shape."
-        )
+        raise MeshError(f"{name}: got elements of mixed shapes ({listed}), needed one shape. Remesh with one shape.")
     if kinds[0] in SHAPES:
         return cast(Shape, kinds[0])
     if kinds[0].rstrip("0123456789") in SHAPES:
@@ -160,9 +146,7 @@ def _only_shape(name: str, mesh: meshio.Mesh) -> Shape:
             f"{name}: got elements of higher order ({listed}), needed first order. Write first-order "
             "elements (gmsh: Mesh.ElementOrder=1)."
         )
-    raise MeshError(
-        f"{name}: got elements of unknown shape ({listed}), needed one of {', '.join(SHAPES)}. Remesh."
-    )
+    raise MeshError(f"{name}: got elements of unknown shape ({listed}), needed one of {', '.join(SHAPES)}. Remesh.")
 
 
 def _in_dimension(name: str, points: Floats, elements: Ints, dim: int) -> Floats:
@@ -239,9 +223,7 @@ def _refuse_two_groups(name: str, mesh: meshio.Mesh, blocks: list[int]) -> None:
     """An element in two physical groups of a 4.1 file would silently go to the first."""
     sets = {k: v for k, v in (mesh.cell_sets or {}).items() if k in mesh.field_data}
     for block in blocks:
-        groups = sorted(
-            key for key, members in sets.items() if members[block] is not None and len(members[block])
-        )
+        groups = sorted(key for key, members in sets.items() if members[block] is not None and len(members[block]))
         if len(groups) > 1:
             raise MeshError(
                 f"{name}: elements belong to several physical groups ({', '.join(groups)}), needed one "

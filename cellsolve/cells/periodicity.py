@@ -55,9 +55,7 @@ def check_periodicity(cell: UnitCell) -> tuple[SideReport, ...]:
     if failed:
         # A side without facets says that the period is wrong, which explains what fails on other sides.
         worst = min(failed, key=lambda report: report.facets > 0)
-        raise PeriodicityError(
-            worst.problem, side=worst.side, unmatched=worst.unmatched, largest_gap=worst.largest_gap
-        )
+        raise PeriodicityError(worst.problem, side=worst.side, unmatched=worst.unmatched, largest_gap=worst.largest_gap)
     return reports
 
 

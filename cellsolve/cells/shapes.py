@@ -35,9 +35,7 @@ class ShapeTraits(NamedTuple):
 def _simplex(facets: list[list[int]], reversal: list[int]) -> ShapeTraits:
     dim = len(reversal) - 1
     gradients = np.vstack([-np.ones(dim), np.eye(dim)])[None]
-    return ShapeTraits(
-        dim, dim + 1, np.array(facets), np.array(reversal), gradients, np.array([1 / factorial(dim)])
-    )
+    return ShapeTraits(dim, dim + 1, np.array(facets), np.array(reversal), gradients, np.array([1 / factorial(dim)]))
 
 
 def _tensor(corners: list[list[int]], facets: list[list[int]], reversal: list[int]) -> ShapeTraits:
@@ -47,9 +45,7 @@ def _tensor(corners: list[list[int]], facets: list[list[int]], reversal: list[in
     gauss = np.array(list(product((-1.0, 1.0), repeat=dim))) / np.sqrt(3.0)
     at = np.vstack([gauss, signs])
     factors = (1.0 + at[:, None, :] * signs) / 2.0
-    gradients = np.stack(
-        [np.delete(factors, a, axis=2).prod(axis=2) * signs[:, a] / 2.0 for a in range(dim)], axis=2
-    )
+    gradients = np.stack([np.delete(factors, a, axis=2).prod(axis=2) * signs[:, a] / 2.0 for a in range(dim)], axis=2)
     weights = np.repeat([1.0, 0.0], [len(gauss), len(signs)])
     return ShapeTraits(dim, len(signs), np.array(facets), np.array(reversal), gradients, weights)
 

@@ -42,9 +42,7 @@ class UnitCell:
         if self.shape not in SHAPES:
             raise MeshError(f"{self.name}: got elements {self.shape!r}, needed one of {', '.join(SHAPES)}.")
         if not 0.0 < self.match_tol <= 0.01:
-            raise MeshError(
-                f"{self.name}: got match_tol = {self.match_tol}, needed a number above 0 and up to 0.01."
-            )
+            raise MeshError(f"{self.name}: got match_tol = {self.match_tol}, needed a number above 0 and up to 0.01.")
         points, elements = _checked_points(self), _checked_elements(self)
         points, elements = _without_orphans(points, elements)
         elements, volumes = _oriented(self.name, points, elements, self.shape)
@@ -112,9 +110,7 @@ def _checked_elements(cell: UnitCell) -> Ints:
             f"(m, {nodes}) for {cell.shape!r}."
         )
     if not len(elements):
-        raise MeshError(
-            f"{cell.name}: got no elements, needed one or more. Mesh the cell before it is saved."
-        )
+        raise MeshError(f"{cell.name}: got no elements, needed one or more. Mesh the cell before it is saved.")
     bad = np.flatnonzero(((elements < 0) | (elements >= count)).any(axis=1))
     if len(bad):
         raise MeshError(
@@ -135,8 +131,7 @@ def _checked_tags(cell: UnitCell, count: int) -> Ints:
         raise MeshError(f"{cell.name}: got region names {names!r}, needed a tuple of different texts.")
     if tags.min() < 0 or tags.max() >= len(names):
         raise MeshError(
-            f"{cell.name}: got tags from {tags.min()} to {tags.max()}, but {len(names)} region name(s) "
-            f"{names!r}."
+            f"{cell.name}: got tags from {tags.min()} to {tags.max()}, but {len(names)} region name(s) {names!r}."
         )
     return tags.astype(np.int64)
 

@@ -54,7 +54,7 @@ def command(
     from cellsolve.cli.composite_job import TOL, exit_code_of, print_rows, print_summary, solve_and_write
     from cellsolve.cli.items import Item, MeshSource
     from cellsolve.cli.outputs import check_table
-    from cellsolve.cli.terminal import echo_json
+    from cellsolve.cli.terminal import echo_json, results
 
     if bool(coefficients) == (job is not None):
         raise click.UsageError("Give the coefficient once: either with -k, or with --job.")
@@ -69,7 +69,7 @@ def command(
     if as_json:
         echo_json([outcome.row for outcome in outcomes])
     elif output is None:
-        print_rows(outcomes)
+        print_rows(outcomes, results())
     print_summary(outcomes, output)
     ctx.exit(exit_code_of(outcomes))
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from cellsolve.cli.exits import Exit
 from cellsolve.cli.items import BoxSource, Item, MeshSource, Outcome, solve_items
 from cellsolve.cli.jobs import CompositeCell, CompositeJob, Job
-from cellsolve.cli.terminal import messages, plain_table, progress_bar, results
+from cellsolve.cli.terminal import messages, plain_table, progress_bar
 from cellsolve.results.table import BOUND_COLUMNS, COLUMNS, Row, Table, open_table
 
 __all__ = ["TOL", "exit_code_of", "job_items", "print_rows", "print_summary", "solve_and_write"]
@@ -44,7 +46,7 @@ def solve_and_write(items: Sequence[Item], workers: int, path: Path | None) -> l
     columns = (*COLUMNS, *BOUND_COLUMNS) if any(item.bounds for item in items) else COLUMNS
     table = nullcontext() if path is None else open_table(path, columns)
     outcomes: list[Outcome] = []
-    with table as opened, progress_bar("cells", "cells") as report:
+    with table as opened, progress_bar("solving", "cells") as report:
         report(0, len(items))
         for outcome in solve_items(items, workers):
             outcomes.append(outcome)
@@ -67,9 +69,9 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> Exit:
     return Exit.MESH if all(outcome.mesh_failed for outcome in outcomes) else Exit.SOME_FAILED
 
 
-def print_rows(outcomes: Sequence[Outcome]) -> None:
-    """A table for people, on stdout."""
-    table = plain_table("mesh", "K", "eigenvalues", "porosity", "unknowns", "iterations", "error", "seconds")
+def print_rows(outcomes: Sequence[Outcome], console: Console) -> None:
+    """A table for people."""
+    table = plain_table("mesh", "K", "eigenvalues", "pores", "unknowns", "error")
     for outcome in outcomes:
         row = outcome.row
         if outcome.failed:
@@ -77,28 +79,31 @@ def print_rows(outcomes: Sequence[Outcome]) -> None:
             table.add_row(str(row["mesh"]), kind, style="red")
         else:
             table.add_row(*_cells(row))
-    results().print(table)
+    console.print(table)
 
 
 def _cells(row: Row) -> list[str]:
     axes = range(int(row["dim"]))
     tensor = [[float(row[f"K{i}{j}"]) for j in axes] for i in axes]
-    largest = max(abs(entry) for line in tensor for entry in line)
+    entries = iter(_aligned([entry for line in tensor for entry in line]))
     return [
         str(row["mesh"]),
-        "\n".join(" ".join(f"{_rounded(entry, largest):>11}" for entry in line) for line in tensor),
+        "\n".join("  ".join(next(entries) for _ in axes) for _ in axes),
         "\n".join(f"{float(row[f'eigenvalue{i}']):.6g}" for i in axes),
         f"{float(row['porosity']):.4g}",
         f"{row['unknowns']}",
-        f"{row['iterations']}",
         f"{float(row['error_estimate']):.1e}",
-        f"{float(row['seconds']):.2g}",
     ]
 
 
-def _rounded(entry: float, largest: float) -> str:
-    """An entry, with round-off beside the largest shown as 0."""
-    return f"{entry:.6g}" if abs(entry) > 1e-12 * largest else "0"
+def _aligned(entries: list[float]) -> list[str]:
+    """Entries of one tensor, equally long, to five digits of the largest."""
+    largest = max(map(abs, entries))
+    exponent = math.floor(math.log10(largest)) if 0.0 < largest < math.inf else 0
+    shown = f".{max(0, 4 - exponent)}f" if -4 < exponent < 7 else ".4e"
+    tiny = 0.5 * 10.0 ** (exponent - 4)
+    texts = [f"{entry if abs(entry) > tiny else 0.0:{shown}}" for entry in entries]
+    return [text.rjust(max(map(len, texts))) for text in texts]
 
 
 def print_summary(outcomes: Sequence[Outcome], path: Path | None) -> None:

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     import xarray
+    from rich.text import Text
 
 __all__ = ["command"]
 
@@ -63,11 +64,10 @@ def _print_page(data: dict[str, Any]) -> None:
     console = results()
     console.print(data["file"], style="bold", soft_wrap=True)
     console.print("  " + ", ".join(f"{name} {length}" for name, length in data["dimensions"].items()))
-    table = plain_table("variable", "dimensions", "range", "units", "meaning")
-    for column in table.columns[1:]:
-        column.justify = "left"
+    table = plain_table("variable", "range [unit]")
     for name, variable in {**data["coordinates"], **data["variables"]}.items():
-        table.add_row(name, *_cells(variable))
+        table.add_row(*_cells(name, variable))
+    table.columns[0].no_wrap, table.columns[1].no_wrap, table.columns[1].justify = True, False, "left"
     console.print(table)
     attributes = {name: str(value) for name, value in data["attributes"].items() if name != "job"}
     console.print(facts(attributes))
@@ -77,8 +77,12 @@ def _print_page(data: dict[str, Any]) -> None:
             console.print(f"    {line}", soft_wrap=True)
 
 
-def _cells(variable: dict[str, Any]) -> list[str]:
+def _cells(name: str, variable: dict[str, Any]) -> tuple[Text, Text]:
+    """Name above dimensions, range and unit above the meaning."""
+    from rich.text import Text
+
     from cellsolve.cli.terminal import spread
 
-    shown = spread(variable["min"], variable["max"])
-    return [", ".join(variable["dimensions"]), shown, variable["units"], variable["long_name"]]
+    shown = f"{spread(variable['min'], variable['max'])} [{variable['units']}]"
+    about = Text.assemble(shown, "\n", (variable["long_name"], "dim"))
+    return Text.assemble((name, "bold"), "\n", (", ".join(variable["dimensions"]), "dim")), about

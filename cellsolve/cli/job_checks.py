@@ -52,7 +52,8 @@ def expression_mistake(text: str) -> str:
 
 
 def _temperatures(sigma: object) -> list[str]:
-    if isinstance(sigma, list) and len({str(value) for value in sigma}) < len(sigma):
+    numbers = [value for value in sigma if isinstance(value, int | float)] if isinstance(sigma, list) else []
+    if len(set(numbers)) < len(numbers):
         return ["potential.sigma: got the same temperature twice, needed numbers > 0 that differ."]
     return []
 

@@ -1,4 +1,4 @@
-"""Worker processes: one pool, started afresh (spawn), gone when the command ends or is interrupted."""
+"""Worker processes: one pool, started afresh (spawn), gone when the command ends, is interrupted or terminated."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
+from threading import current_thread, main_thread
+from types import FrameType
+from typing import NoReturn
 
 __all__ = ["worker_pool"]
 
@@ -18,17 +21,26 @@ def worker_pool(workers: int) -> Iterator[Executor | None]:
         yield None
         return
     others = set(active_children())
+    before = signal.signal(signal.SIGTERM, _end) if current_thread() is main_thread() else None
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_die_quietly)
     try:
         yield pool
     except BaseException:
         for child in set(active_children()) - others:
-            child.terminate()
+            pass
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    """A batch system ends jobs by SIGTERM: leave by the way that takes the workers along."""
+    raise SystemExit(128 + number)
 
 
 def _die_quietly() -> None:
     """Ctrl-C reaches workers too: let it end them without a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -101,8 +101,9 @@ class _Run:
 
     def composite(self, content: CompositeJob) -> Exit:
         """Cost, rows, summary."""
-        from cellsolve.cli.composite_job import exit_code_of, job_items, print_summary, solve_and_write
+        from cellsolve.cli.composite_job import exit_code_of, job_items, print_rows, print_summary, solve_and_write
         from cellsolve.cli.outputs import check_table
+        from cellsolve.cli.terminal import messages
 
         items = job_items(self.job, content)
         if not items:
@@ -113,6 +114,7 @@ class _Run:
             self._json({"cost": {"cell_problems": len(items), "workers": self.workers}})
             return Exit.OK
         outcomes = solve_and_write(items, self.workers, self.path)
+        print_rows(outcomes, messages())
         print_summary(outcomes, self.path)
         self._json({"file": str(self.path), "rows": [outcome.row for outcome in outcomes]})
         return exit_code_of(outcomes)

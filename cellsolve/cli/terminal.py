@@ -39,10 +39,18 @@ def _console(console: Console) -> Console:
 
 
 def plain_table(*columns: str, title: str | None = None) -> Table:
-    """A table with a rule under its head; the first column to the left, the others to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, header_style="bold")
+    """A table with a rule under its head; the first column to the left, the others to the right and never broken."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        header_style="bold",
+        padding=(0, 1, 0, 0),
+    )
     for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=bool(number))
+    table.columns[0].min_width = 12
     return table
 
 

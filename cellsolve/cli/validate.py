@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import click
 
 from cellsolve.cli.exits import Exit
 
+if TYPE_CHECKING:
+    from cellsolve.validation import Claim
+
 __all__ = ["command"]
-
-
-class Claim(Protocol):
-    """One measured claim of a case."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def measured(self) -> float: ...
-    @property
-    def bound(self) -> float: ...
-    @property
-    def passed(self) -> bool: ...
 
 
 @click.command("validate", short_help="Measure what the package claims.")
@@ -33,8 +22,9 @@ class Claim(Protocol):
 def command(ctx: click.Context, cases: tuple[str, ...], as_json: bool) -> None:
     """Measure what the package claims against closed forms and published values; all cases, or those named."""
     from cellsolve.cli.terminal import echo_json
+    from cellsolve.validation import cases as cases_known
 
-    known = _known()
+    known = cases_known()
     unknown = [name for name in cases if name not in known]
     if unknown:
         raise click.UsageError(f"Unknown case {', '.join(unknown)}. Known are: {', '.join(known)}.")
@@ -45,11 +35,6 @@ def command(ctx: click.Context, cases: tuple[str, ...], as_json: bool) -> None:
         _print_claims(found)
     passed = all(claim.passed for claims in found.values() for claim in claims)
     ctx.exit(Exit.OK if passed else Exit.FAILURE)
-
-
-def _known() -> dict[str, Callable[[], Sequence[Claim]]]:
-    cases: dict[str, Callable[[], Sequence[Claim]]] = import_module("cellsolve.validation").cases()
-    return cases
 
 
 def _measured(name: str, case: Callable[[], Sequence[Claim]]) -> Sequence[Claim]:

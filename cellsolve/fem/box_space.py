@@ -19,8 +19,7 @@ __all__ = ["BoxSpace", "along_axes", "along_axis"]
 class BoxSpace:
     """n^d elements of order p on the cell spanned by the rows of ``period``.
 
-    d = 2, 3: p + 1 Gauss points a direction, exact to degree 2p + 1. d = 1: p points, exact to degree 2p - 1; then
-    every mean-free field at the points is a gradient, and the discrete corrector has a closed form.
+    d = 2, 3, with p + 1 Gauss points a direction, exact to degree 2p + 1. (For d = 1 see `LineSpace`.)
     """
 
     def __init__(self, dim: int, n: int, order: int, period: FloatArray | None = None):
@@ -28,12 +27,17 @@ class BoxSpace:
         self.n = n
         self.order = order
         self.period = np.eye(dim) if period is None else np.array(period, dtype=float)
-        self.line: LineElements = line_elements(n, order, order if dim == 1 else order + 1)
+        self.line: LineElements = line_elements(n, order)
         self.n_dofs = len(self.line.nodes) ** dim
         self.inverse_period = np.linalg.inv(self.period)
 
     def __repr__(self) -> str:
         return f"BoxSpace(dim={self.dim}, n={self.n}, order={self.order})"
+
+    @property
+    def axis_points(self) -> FloatArray:
+        """Quadrature points (q1,) along each direction, as fractions of the period."""
+        return self.line.points
 
     @cached_property
     def points(self) -> FloatArray:

@@ -52,18 +52,19 @@ def lagrange_basis(nodes: FloatArray, points: FloatArray) -> tuple[FloatArray, F
     return values, np.atleast_2d(slopes)
 
 
-def line_elements(n: int, order: int, n_points: int) -> LineElements:
-    """n equal elements of order p on the unit circle, n_points Gauss points in each."""
-    x, w = legendre.leggauss(n_points)
+def line_elements(n: int, order: int) -> LineElements:
+    """n equal elements of order p on the unit circle, p + 1 Gauss points in each."""
+    x, w = legendre.leggauss(order + 1)
     local_nodes = gauss_lobatto(order)
     values, derivatives = _periodic_matrices(n, local_nodes, x)
-    eigenvalues, modes = _modes(n, local_nodes)
+    weights = np.tile(w / (2 * n), n)
+    eigenvalues, modes = _modes(values, derivatives, weights)
     start = np.arange(n)[:, None] / n
     return LineElements(
         values=values,
         derivatives=derivatives,
         points=(start + (x + 1) / (2 * n)).ravel(),
-        weights=np.tile(w / (2 * n), n),
+        weights=weights,
         nodes=(start + (local_nodes[:-1] + 1) / (2 * n)).ravel(),
         eigenvalues=eigenvalues,
         modes=modes,
@@ -98,11 +99,8 @@ def _periodic_matrices(n: int, nodes: FloatArray, x: FloatArray) -> tuple[FloatA
     return values, derivatives
 
 
-def _modes(n: int, nodes: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _modes(values: FloatArray, derivatives: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Generalized eigenpairs of the 1-D stiffness and mass (Lynch, Rice, Thomas 1964); the first is the constant."""
-    x, w = legendre.leggauss(len(nodes))
-    values, derivatives = _periodic_matrices(n, nodes, x)
-    weights = np.tile(w / (2 * n), n)
     stiffness = derivatives.T @ (weights[:, None] * derivatives)
     mass = values.T @ (weights[:, None] * values)
     eigenvalues, modes = scipy.linalg.eigh(stiffness, mass)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 import skfem
+from numpy.polynomial.legendre import leggauss
 
 from cellsolve.cells import UnitCell, periodic_classes
 from cellsolve.errors import MeshError
@@ -153,9 +155,7 @@ class Pattern:
 
 
 def _quadrature_order(shape: str, order: int) -> int:
-    """Lines: p points, so that the corrector has a closed form. Products: p + 1 a direction. Simplices: degree 2p."""
-    if shape == "line":
-        return 2 * order - 1
+    """Products: p + 1 Gauss points a direction. Simplices: degree 2p."""
     return 2 * order + 1 if shape in ("quad", "hexahedron") else 2 * order
 
 
@@ -163,7 +163,32 @@ def _basis(cell: UnitCell, order: int) -> Any:
     corners = cell.elements[:, _HEXAHEDRON] if cell.shape == "hexahedron" else cell.elements
     mesh = _MESHES[cell.shape](np.ascontiguousarray(cell.points.T), np.ascontiguousarray(corners.T))
     element = _ELEMENTS[cell.shape][order - 1]()
+    if cell.shape == "line":
+        return skfem.Basis(mesh, element, quadrature=_gauss(order))
+    if cell.shape == "tetra" and order == 2:
+        return skfem.Basis(mesh, element, quadrature=_walkington())
     return skfem.Basis(mesh, element, intorder=_quadrature_order(cell.shape, order))
+
+
+def _gauss(count: int) -> tuple[FloatArray, FloatArray]:
+    """On lines as many points as the order: then a flux that is constant solves the discrete problem."""
+    x, w = leggauss(count)
+    return 0.5 * (x[None] + 1.0), 0.5 * w
+
+
+def _walkington() -> tuple[FloatArray, FloatArray]:
+    """Degree 5 on the tetrahedron, 14 points inside and positive weights (N. J. Walkington, 2000).
+
+    scikit-fem's rules of degree 4 to 6 have negative weights, or points on faces, where coefficients may jump.
+    """
+    barycentric, weights = [], []
+    for a, w in ((0.31088591926330060980, 0.11268792571801585080), (0.092735250310891226402, 0.073493043116361949544)):
+        barycentric += [np.where(np.arange(4) == i, 1 - 3 * a, a) for i in range(4)]
+        weights += [w] * 4
+    b = 0.045503704125649649492
+    barycentric += [np.where(np.isin(np.arange(4), pair), b, 0.5 - b) for pair in combinations(range(4), 2)]
+    weights += [0.042546020777081466438] * 6
+    return np.array(barycentric)[:, 1:].T, np.array(weights) / 6.0
 
 
 def _sorted_tags(cell: UnitCell) -> IntArray:

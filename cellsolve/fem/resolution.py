@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from cellsolve.cells import BoxCell, UnitCell
 from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MeshSpace
 
-__all__ = ["Cell", "Ladder", "Space", "space_ladder"]
+__all__ = ["Cell", "Ladder", "Space", "TensorSpace", "space_ladder"]
 
 Cell = BoxCell | UnitCell
-Space = BoxSpace | MeshSpace
+TensorSpace = BoxSpace | LineSpace
+Space = TensorSpace | MeshSpace
 
 # n is a power of two, so that edges at dyadic places coincide with element faces. Smooth fields want high order on
 # few elements; strong ones want more elements, because Green-Jacobi iterations grow with the variation inside one.
@@ -48,4 +50,6 @@ def space_ladder(cell: Cell, order: int = 2) -> Ladder:
 
 
 def _box(cell: BoxCell, n: int, order: int) -> Callable[[], Space]:
+    if cell.dim == 1:
+        return lambda: LineSpace(n, order, cell.period)
     return lambda: BoxSpace(cell.dim, n, order, cell.period)

@@ -112,7 +112,7 @@ class _Run:
         self.gamma = _dot(self.r, z)
         self.first_gamma = self.gamma.copy()
         self.alpha = np.zeros_like(self.gamma)
-        self.drops = np.full((_WINDOW + 1, B, d), np.inf)
+        self.drops = np.full((2 * _WINDOW, B, d), np.inf)
 
     def step(self) -> None:
         """One iteration of conjugate gradients on every active problem."""
@@ -134,15 +134,23 @@ class _Run:
         self.gamma = gamma
 
     def remaining(self) -> FloatArray:
-        """Estimate of the energy that further steps would still take away, (b, d)."""
+        """Estimate of the energy that further steps would still take away, (b, d).
+
+        Geometric from step to step, at the worse of the last rates. Where convergence is slow and goes up and down, also
+        from one window of steps to the next, and one small step is not believed until the next one confirms it.
+        """
         steps = min(self.count - 1, _WINDOW)
-        last: FloatArray = self.drops[0] if steps == 0 else np.maximum(self.drops[0], self.drops[1])
+        recent = self.drops[: steps + 1]
         if steps == 0:
-            return 10.0 * last
-        before = np.maximum(self.drops[steps], np.finfo(float).tiny)
-        rate = np.clip((self.drops[0] / before) ** (1.0 / steps), 0.3, 0.99)
-        result: FloatArray = last * rate / (1.0 - rate)
-        return result
+            return 10.0 * _floored(recent[0])
+        fast = _geometric(recent)
+        if self.count <= 2 * _WINDOW:
+            return fast
+        now, earlier = self.drops[:_WINDOW].sum(axis=0), self.drops[_WINDOW : 2 * _WINDOW].sum(axis=0)
+        ratio = np.clip(now / _floored(earlier), 0.0, 0.98)
+        before = _geometric(self.drops[1 : _WINDOW + 2])
+        estimate: FloatArray = np.maximum(np.maximum(fast, 0.5 * before), now * ratio / (1.0 - ratio))
+        return estimate
 
     def harvest(self) -> None:
         """Check the problems that seem done on their true energy and residual; freeze those that are."""
@@ -165,7 +173,8 @@ class _Run:
         self._store(candidates, T, error, gamma, done, done | stuck)
         if self.on_solved is not None and done.any():
             self.on_solved(E[done], self.index[candidates[done]])
-        again = ~done & ~stuck
+        drifted = (gamma > 2.0 * self.gamma[candidates]).any(axis=1)
+        again = ~done & ~stuck & drifted
         self._restart(candidates[again], r[again], z[again], gamma[again])
         self._compress()
 
@@ -190,7 +199,7 @@ class _Run:
         self.active[rows] = False
 
     def _restart(self, rows: IntArray, r: FloatArray, z: FloatArray, gamma: FloatArray) -> None:
-        """Go on from the true residual, against the lower energy now known."""
+        """Go on from the true residual, where the recursive one has drifted away from it."""
         self.r[rows], self.p[rows], self.gamma[rows] = r, z, gamma
         self.restarts[rows] += 1
 
@@ -220,3 +229,18 @@ def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
     """Inner products over the unknowns: (b, d, n) with (b, d, n) -> (b, d)."""
     result: FloatArray = np.einsum("brn,brn->br", a, b)
     return result
+
+
+def _geometric(drops: FloatArray) -> FloatArray:
+    """What a series of drops (steps, b, d), the newest first, still has to give, at the worse of its last rates."""
+    recent = _floored(drops)
+    rate = np.maximum((recent[:2] / recent[1:3]).max(axis=0), (recent[0] / recent[-1]) ** (1.0 / (len(recent) - 1)))
+    rate = np.clip(rate, 0.4, 0.99)
+    rest: FloatArray = 1.5 * recent[:2].max(axis=0) * rate / (1.0 - rate)
+    return rest
+
+
+def _floored(values: FloatArray) -> FloatArray:
+    """Values fit to divide by."""
+    floored: FloatArray = np.maximum(values, 1e-200)
+    return floored

@@ -32,10 +32,10 @@ def factorize(A: sp.csr_array) -> Any:
 
 
 def solve_factorized(factor: Any, R: FloatArray) -> FloatArray:
-    """Mean-free solutions of A u = R for rows R (m, n)."""
+    """Mean-free solutions of A u = R for rows R (m, n), constants projected out on both sides: a symmetric operator."""
     u = np.zeros_like(R)
     if factor is not None:
-        u[:, 1:] = factor.solve(np.ascontiguousarray(R[:, 1:].T)).T
+        u[:, 1:] = factor.solve(np.ascontiguousarray((R - R.mean(axis=-1, keepdims=True))[:, 1:].T)).T
     u -= u.mean(axis=-1, keepdims=True)
     return u
 

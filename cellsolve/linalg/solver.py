@@ -17,7 +17,9 @@ import numpy as np
 
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MeshSpace
+from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg import amg, factorized
 from cellsolve.linalg.cg import CellMinimum, OnSolved, minimize_energy
@@ -36,10 +38,10 @@ _BATCH_FLOATS = 60_000  # numbers in one field of a batch: it then stays in the 
 class CellSolver:
     """Solves cell problems on one space; the constant-coefficient inverse is made once and kept."""
 
-    def __init__(self, space: BoxSpace | MeshSpace, method: Method | None = None):
+    def __init__(self, space: Space, method: Method | None = None):
         if method is not None and method not in METHODS:
             raise CoefficientError(f"got preconditioner = {method!r}, needed one of {', '.join(METHODS)} or None.")
-        if isinstance(space, BoxSpace) and method in ("direct", "amg"):
+        if not isinstance(space, MeshSpace) and method in ("direct", "amg"):
             raise CoefficientError(
                 f"got preconditioner = {method!r} on a box cell, which assembles no matrix. "
                 "Use 'green', 'green-jacobi' or None."
@@ -82,8 +84,9 @@ class CellSolver:
         return minimize_energy(self.space, self.space.weights * K, M, tol, start=start, on_solved=on_solved)
 
     def prepare(self, method: Method, K: FloatArray) -> Preconditioner:
-        """The preconditioner of these coefficients."""
+        """The preconditioner of these coefficients, in two and three dimensions."""
         space = self.space
+        assert not isinstance(space, LineSpace)
         if isinstance(space, BoxSpace):
             return box_green(space, K) if method == "green" else box_green_jacobi(space, K)
         if method == "direct":
@@ -94,9 +97,7 @@ class CellSolver:
         return green if method == "green" else factorized.green_jacobi(space, K, green)
 
     def _green(self, count: int) -> Preconditioner:
-        """(-Laplacian)^-1 for ``count`` coefficients: fast diagonalization, a factorization, in 3-D multigrid."""
-        if isinstance(self.space, BoxSpace):
-            return box_green(self.space, self._ones)
+        """(-Laplacian)^-1 for ``count`` coefficients: on a mesh: a factorization, in 3-D a multigrid cycle."""
         if self.space.dim == 3:
             return amg.Multigrid(self._cycle.cycles * count)
         return self._factorization
@@ -137,4 +138,6 @@ class CellSolver:
         if self.space.dim > 1:
             return minimum.correctors
         E = minimum.tensor[..., None] / K.reshape(len(K), 1, 1, -1)
+        if isinstance(self.space, LineSpace):
+            return self.space.antiderivative(E - 1.0)
         return self._green(len(K)).apply(self.space.divergence(self.space.weights * (E - 1.0)))

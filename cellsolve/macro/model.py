@@ -228,7 +228,7 @@ def _cells(V: Potential, cells: Sequence[Cell] | Cell | None) -> tuple[Cell, ...
     """One cell a level, of the right dimension."""
     if cells is None:
         return (box_cell(V.dim),) * V.scales
-    given = tuple(cells) if isinstance(cells, Sequence) else (cells,)
+    given = tuple(cells) if isinstance(cells, Sequence) and not isinstance(cells, str) else (cells,)
     if len(given) == 1:
         given *= V.scales
     if len(given) != V.scales:

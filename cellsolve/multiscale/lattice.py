@@ -8,13 +8,14 @@ exponentially; its error shows in the last Fourier coefficients. K_(k-1) is an a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cellsolve.fem.box_space import BoxSpace, along_axis
-from cellsolve.fem.mesh_space import MeshSpace
+from cellsolve.fem.box_space import along_axis
+from cellsolve.fem.resolution import Space, TensorSpace
 from cellsolve.fem.space import FloatArray
+from cellsolve.potentials import Variable
 
 __all__ = [
     "AtPoints",
@@ -22,6 +23,7 @@ __all__ = [
     "Sampling",
     "aliasing_error",
     "fourier_amplitudes",
+    "moves",
     "needed_count",
     "tail",
     "trigonometric_matrix",
@@ -35,6 +37,11 @@ class Lattice:
     counts: tuple[int, ...]
     period: FloatArray  # (d, d)
 
+    def restricted(self, name: str, variables: frozenset[Variable]) -> Lattice:
+        """One sample along the directions in which none of the variables moves."""
+        counts = tuple(n if moves(v, name, variables) else 1 for n, v in zip(self.counts, self.period, strict=True))
+        return replace(self, counts=counts)
+
     @property
     def description(self) -> str:
         return f"{' x '.join(map(str, self.counts))} lattice"
@@ -44,19 +51,19 @@ class Lattice:
         """Lengths of the d sample axes."""
         return self.counts
 
-    def components(self, space: BoxSpace | MeshSpace) -> FloatArray:  # noqa: ARG002 (a lattice needs no space)
+    def components(self, space: Space) -> FloatArray:  # noqa: ARG002 (a lattice needs no space)
         """Coordinates of the samples (d, n_0, .., n_(d-1))."""
         fractions = np.meshgrid(*[np.arange(n) / n for n in self.counts], indexing="ij")
         return np.tensordot(self.period.T, np.stack(fractions), axes=1)
 
-    def to_points(self, values: FloatArray, space: BoxSpace | MeshSpace) -> FloatArray:
+    def to_points(self, values: FloatArray, space: Space) -> FloatArray:
         """Interpolate samples (b, n_0, .., n_(d-1), m) to the quadrature points: (b, q, m)."""
         b, m = values.shape[0], values.shape[-1]
         if values.shape[1:-1] == (1,) * space.dim:
             return np.broadcast_to(values.reshape(b, 1, m), (b, len(space.weights), m))
-        if isinstance(space, BoxSpace):
+        if isinstance(space, TensorSpace):
             for axis, count in enumerate(values.shape[1:-1]):
-                values = along_axis(trigonometric_matrix(count, space.line.points), values, axis + 1)
+                values = along_axis(trigonometric_matrix(count, space.axis_points), values, axis + 1)
             return values.reshape(b, -1, m)
         fractions = space.points @ np.linalg.inv(self.period)
         matrix = np.ones((len(fractions), 1))
@@ -74,6 +81,10 @@ class AtPoints:
     n_points: int
     dim: int
 
+    def restricted(self, name: str, variables: frozenset[Variable]) -> AtPoints:
+        """All points, or one where none of the variables is a component of y."""
+        return self if any(v.name == name for v in variables) else replace(self, n_points=1)
+
     @property
     def description(self) -> str:
         return f"{self.n_points} quadrature points"
@@ -83,17 +94,22 @@ class AtPoints:
         """All samples stand on the first of the d axes."""
         return (self.n_points,) + (1,) * (self.dim - 1)
 
-    def components(self, space: BoxSpace | MeshSpace) -> FloatArray:
+    def components(self, space: Space) -> FloatArray:
         """Coordinates of the samples (d, q, 1, ..)."""
         return space.points.T.reshape((self.dim, *self.axes))
 
-    def to_points(self, values: FloatArray, space: BoxSpace | MeshSpace) -> FloatArray:
+    def to_points(self, values: FloatArray, space: Space) -> FloatArray:
         """(b, q or 1, 1, .., m) -> (b, q, m)."""
         b, m = values.shape[0], values.shape[-1]
         return np.broadcast_to(values.reshape(b, -1, m), (b, len(space.weights), m))
 
 
 Sampling = Lattice | AtPoints
+
+
+def moves(period_vector: FloatArray, name: str, variables: frozenset[Variable]) -> bool:
+    """Does a step of y along the period vector change one of the variables?"""
+    return any(component != 0.0 and Variable(name, i) in variables for i, component in enumerate(period_vector))
 
 
 def trigonometric_matrix(count: int, points: FloatArray) -> FloatArray:
@@ -117,10 +133,14 @@ def fourier_amplitudes(values: FloatArray, axis: int) -> FloatArray:
     return result
 
 
+_SLOWING = 0.85
+
+
 def extended(amplitudes: FloatArray) -> FloatArray:
     """Amplitudes (..., n/2 + 1) of samples at n points, continued geometrically to (..., 2n + 1).
 
-    The last two bands of two give the rate; the last amplitude seen is never trusted to be smaller than it predicts.
+    The last two bands of two give the rate, slowed a little, because amplitudes of analytic functions often fall faster
+    at first; the last amplitude seen is never trusted to be smaller than the rate predicts.
     """
     seen = amplitudes.shape[-1]
     count = 2 * (seen - 1)
@@ -128,7 +148,7 @@ def extended(amplitudes: FloatArray) -> FloatArray:
         rate = np.full(amplitudes.shape[:-1], 0.5)
     else:
         band, before = amplitudes[..., -2:].max(axis=-1), amplitudes[..., -4:-2].max(axis=-1)
-        rate = np.sqrt(np.clip(band / np.maximum(before, 1e-300), 1e-4, 0.81))
+        rate = np.clip(band / np.maximum(before, 1e-300), 1e-4, 0.96) ** (0.5 * _SLOWING)
     edge = np.maximum(amplitudes[..., -1], amplitudes[..., -2] * rate)
     edge = np.maximum(edge, 1e-16 * amplitudes.max(axis=-1))
     beyond = edge[..., None] * rate[..., None] ** np.arange(2 * count + 2 - seen)
@@ -136,19 +156,19 @@ def extended(amplitudes: FloatArray) -> FloatArray:
 
 
 def tail(amplitudes: FloatArray) -> FloatArray:
-    """Largest interpolation error of a function with amplitudes (..., n/2 + 1) when sampled at n points."""
+    """Largest interpolation error of a function with amplitudes (..., n/2 + 1) at n samples, taken twice."""
     half = amplitudes.shape[-1] - 1
-    result: FloatArray = 2.0 * extended(amplitudes)[..., half:].sum(axis=-1)
+    result: FloatArray = 4.0 * extended(amplitudes)[..., half:].sum(axis=-1)
     return result
 
 
-def aliasing_error(samples: FloatArray, densities: FloatArray, space: BoxSpace | MeshSpace) -> FloatArray:
+def aliasing_error(samples: FloatArray, densities: FloatArray, space: Space) -> FloatArray:
     """Error (b,) of the averages <exp(f) ..> that come of interpolating samples f (b, n_0, .., n_(d-1), c).
 
     ``densities`` (b, r, q) are the first-order weights of f in those averages (energies, probabilities), each summing
     to one. Interpolation turns the mode m of f, m >= n/2, into m - n; so with amplitudes c of f and h of a weight
 
-        error = sum_(m >= n/2) c_m (h_m + h_(m - n)) + second order,
+        error = sum_(m >= n/2) c_m (h_m + h_(m - n)) + second order      (taken twice, for safety),
 
     which is about the square of the pointwise error where f and the weight are equally smooth. On meshes, where the
     modes of a weight are not at hand, h = 1: the pointwise error.
@@ -165,30 +185,30 @@ def aliasing_error(samples: FloatArray, densities: FloatArray, space: BoxSpace |
         folded = np.abs(m - count * np.round(m / count)).astype(int)
         unseen = slice(count // 2, None)
         first_order = (c * (h + h[:, folded]))[:, unseen].sum(axis=1)
-        total += first_order + 0.5 * (2.0 * c[:, unseen].sum(axis=1)) ** 2
+        total += 2.0 * first_order + 0.5 * (2.0 * c[:, unseen].sum(axis=1)) ** 2
     return total
 
 
-def _weight_modes(densities: FloatArray, space: BoxSpace | MeshSpace, axis: int, count: int) -> FloatArray:
+def _weight_modes(densities: FloatArray, space: Space, axis: int, count: int) -> FloatArray:
     """Bounds (b, count) of the Fourier modes 0, 1, .. of the weights along one axis, over all modes of the others."""
-    if not isinstance(space, BoxSpace):
+    if not isinstance(space, TensorSpace):
         return np.ones((len(densities), count))
-    grid = densities.reshape((*densities.shape[:2], *(len(space.line.points),) * space.dim))
-    waves = np.exp(-2j * np.pi * np.outer(space.line.points, np.arange(count)))
+    grid = densities.reshape((*densities.shape[:2], *(len(space.axis_points),) * space.dim))
+    waves = np.exp(-2j * np.pi * np.outer(space.axis_points, np.arange(count)))
     modes = np.abs(np.moveaxis(grid, 2 + axis, -1) @ waves)
     result: FloatArray = modes.reshape((*densities.shape[:2], -1, count)).sum(axis=2).max(axis=1)
     return result
 
 
 def needed_count(amplitudes: FloatArray, tolerance: float) -> int:
-    """Smallest even n at which t(n)^2 and t(2n) fall below the tolerance, t(n) = 2 sum of the amplitudes from n/2 on.
+    """Smallest even n with t(n)^2 + t(2n) below the tolerance, where t(n) = 2 sum of the amplitudes from n/2 on.
 
     That is the error of averages against weights as smooth as the function itself; `aliasing_error` checks it.
     """
     worst = extended(amplitudes).reshape(-1, 4 * (amplitudes.shape[-1] - 1) + 1)
     t = 2.0 * np.cumsum(worst[:, ::-1], axis=1)[:, ::-1].max(axis=0)
     for half in range(1, amplitudes.shape[-1] - 1):
-        if t[half] ** 2 <= tolerance and t[2 * half] <= tolerance:
+        if t[half] ** 2 + t[2 * half] <= tolerance:
             return 2 * half
     result: int = 2 * (amplitudes.shape[-1] - 1)
     return result

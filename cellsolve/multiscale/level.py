@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from cellsolve.cellproblem.sensitivity import energy_derivative
 from cellsolve.errors import CoefficientError
-from cellsolve.fem.box_space import BoxSpace
-from cellsolve.fem.mesh_space import MeshSpace
+from cellsolve.fem.resolution import Space, TensorSpace
 from cellsolve.fem.space import FloatArray, flux
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, pack
@@ -28,6 +27,7 @@ from cellsolve.potentials import Level, Term, Variable
 __all__ = ["Coefficient", "LevelResult", "Points", "level_coefficient", "solve_level"]
 
 IntArray = npt.NDArray[np.int64]
+_MAX_OSCILLATION = 650.0
 Points = dict[str, tuple[FloatArray, ...]]  # variable -> its d components, each (b,)
 
 
@@ -92,7 +92,7 @@ def _energy_densities(E: FloatArray, C: FloatArray) -> FloatArray:
 
 def level_coefficient(
     level: Level,
-    space: BoxSpace | MeshSpace,
+    space: Space,
     sigma: float,
     points: Points,
     inner: Fields | None,
@@ -106,6 +106,7 @@ def level_coefficient(
     shape = (count, *np.broadcast_shapes(*(g.shape for g in grid)))
     V = _sum_of_terms([t.evaluate(local) for t in level.terms], shape) / sigma
     _refuse_non_finite(V, level, space, points)
+    _refuse_too_cold(V, level)
     dV = {
         i: _sum_of_terms([t.derivative(i).evaluate(local) for t in level.terms if _holds(t, i)], shape) / sigma
         for i in derivatives
@@ -162,14 +163,14 @@ def _points_last(K: FloatArray) -> FloatArray:
     return np.ascontiguousarray(np.moveaxis(K, 1, -1))
 
 
-def _components(space: BoxSpace | MeshSpace) -> tuple[FloatArray, ...]:
+def _components(space: Space) -> tuple[FloatArray, ...]:
     """The d components of the quadrature points, as an open grid where the cell is an upright box."""
-    upright = isinstance(space, BoxSpace) and np.array_equal(space.period, np.diag(np.diag(space.period)))
+    upright = isinstance(space, TensorSpace) and np.array_equal(space.period, np.diag(np.diag(space.period)))
     if not upright:
         return tuple(space.points.T)
-    assert isinstance(space, BoxSpace)
+    assert isinstance(space, TensorSpace)
     lengths = np.diag(space.period)
-    return tuple(np.meshgrid(*[space.line.points * length for length in lengths], indexing="ij", sparse=True))
+    return tuple(np.meshgrid(*[space.axis_points * length for length in lengths], indexing="ij", sparse=True))
 
 
 def _sum_of_terms(parts: list[FloatArray | float], shape: tuple[int, ...]) -> FloatArray:
@@ -184,7 +185,17 @@ def _holds(term: Term, component: int) -> bool:
     return Variable("x", component) in term.variables
 
 
-def _refuse_non_finite(V: FloatArray, level: Level, space: BoxSpace | MeshSpace, points: Points) -> None:
+def _refuse_too_cold(V: FloatArray, level: Level) -> None:
+    """Contrasts beyond the range of floating point numbers have no cell problem."""
+    oscillation = float(np.ptp(V, axis=-1).max())
+    if oscillation > _MAX_OSCILLATION:
+        raise CoefficientError(
+            f"osc(V1)/sigma in {level.name} is {oscillation:.4g}, needed at most {_MAX_OSCILLATION:g}: exp(-V1/sigma) "
+            "would leave the range of floating point numbers. Raise sigma."
+        )
+
+
+def _refuse_non_finite(V: FloatArray, level: Level, space: Space, points: Points) -> None:
     if np.isfinite(V).all():
         return
     b, q = np.argwhere(~np.isfinite(V))[0]

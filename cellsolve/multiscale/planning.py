@@ -15,7 +15,7 @@ import numpy as np
 from cellsolve.fem.resolution import Cell, Ladder, space_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.solver import CellSolver
-from cellsolve.multiscale.lattice import AtPoints, Lattice, fourier_amplitudes, needed_count, tail
+from cellsolve.multiscale.lattice import AtPoints, Lattice, fourier_amplitudes, moves, needed_count, tail
 from cellsolve.multiscale.level import level_coefficient
 from cellsolve.multiscale.recursion import Plan, Rows, Samples, Tally, run_level, sample_level
 from cellsolve.potentials import Level, Potential, Variable, levels_of
@@ -90,24 +90,24 @@ class _Planner:
         """How Khat_k is known in y_k."""
         k, dim = level.number, self.x.shape[1]
         counts = [1] * dim
-        for component in range(dim):
-            variable = Variable(level.name, component)
-            if variable not in level.inherited:
+        for i, vector in enumerate(np.asarray(self.cells[k - 1].period)):
+            if not moves(vector, level.name, level.inherited):
                 continue
-            count = None if self._has_kinks(variable) else self._scan(level, component)
+            count = None if moves(vector, level.name, self._kinks(k)) else self._scan(level, vector)
             if count is None:
                 self.plan.samplings[k] = AtPoints(0, dim)
                 return
-            counts[component] = count
+            counts[i] = count
         self.plan.samplings[k] = Lattice(tuple(counts), np.asarray(self.cells[k - 1].period))
 
-    def _has_kinks(self, variable: Variable) -> bool:
-        return any(variable in term.kinks for level in self.plan.levels for term in level.terms)
+    def _kinks(self, k: int) -> frozenset[Variable]:
+        """Variables in which some term that Khat_k is made of is not smooth."""
+        terms = (term for level in self.plan.levels if level.number > k for term in level.terms)
+        return frozenset[Variable]().union(*(term.kinks for term in terms))
 
-    def _scan(self, level: Level, component: int) -> int | None:
-        """Samples needed along a component of y_k, from lines through random places; None where no lattice will do."""
+    def _scan(self, level: Level, direction: FloatArray) -> int | None:
+        """Samples needed along a period vector of y_k, from lines at random places; None where no lattice will do."""
         lines = self._rows(_LINES, level.number)
-        direction = np.asarray(self.cells[level.number - 1].period)[component]
         count = 16
         while count <= _MAX_LINE[len(direction)]:
             offsets = np.arange(count)[:, None] / count * direction

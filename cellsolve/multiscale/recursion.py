@@ -16,7 +16,7 @@ import numpy.typing as npt
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, block_size
-from cellsolve.multiscale.lattice import AtPoints, Lattice, Sampling, aliasing_error
+from cellsolve.multiscale.lattice import Lattice, Sampling, aliasing_error
 from cellsolve.multiscale.level import Points, solve_level
 from cellsolve.potentials import Level, Variable
 
@@ -168,8 +168,7 @@ class _LevelProblems:
         result: Points = {name: tuple(v[self.representatives[row]].T) for name, v in self.rows.items()}
         dim = self.plan.solvers[self.level.number].space.dim
         for position, j in enumerate(range(self.outer + 1, self.level.number)):
-            sampling = self.plan.samplings[j]
-            own = _restricted(sampling, j, self.level)
+            own = self.plan.samplings[j].restricted(f"y{j}", self.level.parameters)
             components = own.components(self.plan.solvers[j].space)
             index = tuple(axes[position * dim : (position + 1) * dim])
             result[f"y{j}"] = tuple(component[_within(index, component.shape)] for component in components)
@@ -215,7 +214,7 @@ def sample_axes(plan: Plan, level: Level, outer: int) -> tuple[int, ...]:
     """Lengths of the d axes each that y_(outer+1) .. y_(k-1) take in the results of level k."""
     axes = list[int]()
     for j in range(outer + 1, level.number):
-        axes += _axes(plan.samplings[j], j, level)
+        axes += plan.samplings[j].restricted(f"y{j}", level.parameters).axes
     return tuple(axes)
 
 
@@ -233,19 +232,3 @@ def _distinct(rows: Rows, level: Level) -> tuple[IntArray, IntArray]:
     table = np.stack([rows[v.name][:, v.index] for v in parameters], axis=1)
     _, representatives, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
     return representatives.astype(np.int64), inverse.ravel().astype(np.int64)
-
-
-def _restricted(sampling: Sampling, j: int, level: Level) -> Sampling:
-    """A lattice of y_j without the components that the level does not depend on."""
-    if isinstance(sampling, AtPoints):
-        return sampling
-    counts = tuple(n if Variable(f"y{j}", i) in level.parameters else 1 for i, n in enumerate(sampling.counts))
-    return Lattice(counts, sampling.period)
-
-
-def _axes(sampling: Sampling, j: int, level: Level) -> tuple[int, ...]:
-    """Lengths of the d axes that y_j takes in the samples of the level."""
-    own = _restricted(sampling, j, level)
-    if any(v.name == f"y{j}" for v in level.parameters):
-        return own.axes
-    return (1,) * len(own.axes)
