@@ -234,11 +234,12 @@ def terminated_while_sleeping() -> None:
 
 
 def test_pool_is_gone_when_the_command_is_terminated():
-    before = signal.getsignal(signal.SIGTERM)
+    before, start = signal.getsignal(signal.SIGTERM), time.monotonic()
     with pytest.raises(SystemExit) as end:
         terminated_while_sleeping()
     assert end.value.code == 128 + signal.SIGTERM
     assert active_children() == []
+    assert time.monotonic() - start < 30  # not after the 60 s that the worker would have slept
     assert signal.getsignal(signal.SIGTERM) == before
 
 

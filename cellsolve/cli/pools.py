@@ -27,7 +27,7 @@ def worker_pool(workers: int) -> Iterator[Executor | None]:
         yield pool
     except BaseException:
         for child in set(active_children()) - others:
-            pass
+            child.terminate()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

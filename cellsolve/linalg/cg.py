@@ -25,7 +25,7 @@ BoolArray = npt.NDArray[np.bool_]
 OnSolved = Callable[[FloatArray, IntArray], None]  # total gradients E (b, d, d, q) of the problems numbered (b,)
 
 _WINDOW = 4  # steps over which the rate of convergence is measured
-_MAX_RESTARTS = 6
+_MAX_RESTARTS = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -167,7 +167,7 @@ class _Run:
         gamma = _dot(r, z)
         self.energy[candidates] = np.einsum("brr->br", T)
         next_drop = self.alpha[candidates] * gamma  # of a step from the true residual
-        error = (np.maximum(remaining[candidates], next_drop) / self.energy[candidates]).max(axis=1)
+        error = (np.maximum(remaining[candidates], next_drop) / self.energy[candidates]).sum(axis=1)
         done = error <= self.tol
         stuck = ~done & (self.restarts[candidates] >= _MAX_RESTARTS)
         self._store(candidates, T, error, gamma, done, done | stuck)
@@ -220,7 +220,7 @@ class _Run:
             return
         E = self.identity + self.space.gradient(self.u[rows])
         T = energy_tensor(E, flux(self.C[rows], E))
-        error = (self.remaining()[rows] / np.einsum("brr->br", T)).max(axis=1)
+        error = (self.remaining()[rows] / np.einsum("brr->br", T)).sum(axis=1)
         nobody = np.zeros(len(rows), dtype=np.bool_)
         self._store(rows, T, error, self.gamma[rows], nobody, ~nobody)
 

@@ -200,15 +200,16 @@ def _weight_modes(densities: FloatArray, space: Space, axis: int, count: int) ->
     return result
 
 
-def needed_count(amplitudes: FloatArray, tolerance: float) -> int:
+def needed_count(amplitudes: FloatArray, tolerance: float) -> tuple[int, float]:
     """Smallest even n with t(n)^2 + t(2n) below the tolerance, where t(n) = 2 sum of the amplitudes from n/2 on.
 
-    That is the error of averages against weights as smooth as the function itself; `aliasing_error` checks it.
+    That sum, also returned, is the error of averages against weights as smooth as the function itself;
+    `aliasing_error` checks it.
     """
     worst = extended(amplitudes).reshape(-1, 4 * (amplitudes.shape[-1] - 1) + 1)
     t = 2.0 * np.cumsum(worst[:, ::-1], axis=1)[:, ::-1].max(axis=0)
     for half in range(1, amplitudes.shape[-1] - 1):
         if t[half] ** 2 + t[2 * half] <= tolerance:
-            return 2 * half
+            return 2 * half, float(t[half] ** 2 + t[2 * half])
     result: int = 2 * (amplitudes.shape[-1] - 1)
     return result

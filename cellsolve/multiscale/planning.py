@@ -89,15 +89,17 @@ class _Planner:
     def _choose_sampling(self, level: Level) -> None:
         """How Khat_k is known in y_k."""
         k, dim = level.number, self.x.shape[1]
-        counts = [1] * dim
+        counts, foreseen = [1] * dim, 0.0
         for i, vector in enumerate(np.asarray(self.cells[k - 1].period)):
             if not moves(vector, level.name, level.inherited):
                 continue
-            count = None if moves(vector, level.name, self._kinks(k)) else self._scan(level, vector)
-            if count is None:
+            scan = None if moves(vector, level.name, self._kinks(k)) else self._scan(level, vector)
+            if scan is None:
                 self.plan.samplings[k] = AtPoints(0, dim)
                 return
-            counts[i] = count
+            counts[i] = scan[0]
+            foreseen += scan[1]
+        self.plan.foreseen[k] = foreseen
         self.plan.samplings[k] = Lattice(tuple(counts), np.asarray(self.cells[k - 1].period))
 
     def _kinks(self, k: int) -> frozenset[Variable]:
@@ -105,8 +107,8 @@ class _Planner:
         terms = (term for level in self.plan.levels if level.number > k for term in level.terms)
         return frozenset[Variable]().union(*(term.kinks for term in terms))
 
-    def _scan(self, level: Level, direction: FloatArray) -> int | None:
-        """Samples needed along a period vector of y_k, from lines at random places; None where no lattice will do."""
+    def _scan(self, level: Level, direction: FloatArray) -> tuple[int, float] | None:
+        """Samples needed along a period vector of y_k and their error, from lines at random places; None: no lattice will do."""
         lines = self._rows(_LINES, level.number)
         count = 16
         while count <= _MAX_LINE[len(direction)]:

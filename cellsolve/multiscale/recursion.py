@@ -35,6 +35,7 @@ class Plan:
     tol: float
     solvers: dict[int, CellSolver]
     samplings: dict[int, Sampling]  # of y_1 .. y_(N-1)
+    foreseen: dict[int, float] = field(default_factory=dict)  # k -> lattice error of y_k by the scan that chose it
     prepared: dict[int, Samples] = field(default_factory=dict)  # k -> samples of Khat_k, where it is free of x
 
     @property
@@ -134,7 +135,8 @@ def run_level(
         iteration[numbers] = result.error
         if samples is not None and isinstance(plan.samplings[level.number], Lattice):
             values = samples.channels[..., : block_size(plan.dim)]
-            interpolation[numbers] = aliasing_error(values, result.densities, solver.space)
+            seen = aliasing_error(values, result.densities, solver.space)
+            interpolation[numbers] = np.maximum(seen, plan.foreseen[level.number])
         tally.add(level.number, result.iterations, int((~result.converged).sum()))
     return problems.collect(channels, iteration, interpolation, wanted)
 
