@@ -26,6 +26,7 @@ OnSolved = Callable[[FloatArray, IntArray], None]  # total gradients E (b, d, d,
 
 _WINDOW = 4  # steps over which the rate of convergence is measured
 _MAX_RESTARTS = 3
+_ROUNDING = 1e-24  # of the energy: a step that gains less is noise
 
 
 @dataclass(slots=True, eq=False)
@@ -119,7 +120,7 @@ class _Run:
         self.count += 1
         Ap = self.space.divergence(flux(self.C, self.space.gradient(self.p)))
         curvature = _dot(self.p, Ap)
-        usable = self.active[:, None] & (curvature > 0)
+        usable = self.active[:, None] & (curvature > 0) & (self.drops[0] > _ROUNDING * self.energy)
         alpha = np.divide(self.gamma, curvature, out=np.zeros_like(self.gamma), where=usable)
         self.u += alpha[..., None] * self.p
         self.r -= alpha[..., None] * Ap
@@ -136,8 +137,8 @@ class _Run:
     def remaining(self) -> FloatArray:
         """Estimate of the energy that further steps would still take away, (b, d).
 
-        Geometric from step to step, at the worse of the last rates. Where convergence is slow and goes up and down, also
-        from one window of steps to the next, and one small step is not believed until the next one confirms it.
+        Geometric from step to step, at the worse of the last rates. Where convergence is slow and uneven, also from
+        one window of steps to the next, and one small step is not believed until the next one confirms it.
         """
         steps = min(self.count - 1, _WINDOW)
         recent = self.drops[: steps + 1]
@@ -155,7 +156,8 @@ class _Run:
     def harvest(self) -> None:
         """Check the problems that seem done on their true energy and residual; freeze those that are."""
         remaining = self.remaining()
-        candidates = np.flatnonzero(self.active & (remaining <= self.tol * self.energy).all(axis=1))
+        enough = max(self.tol, _ROUNDING) * self.energy
+        candidates = np.flatnonzero(self.active & (remaining <= enough).all(axis=1))
         if not len(candidates):
             return
         some = self.M.take(candidates)
@@ -169,7 +171,7 @@ class _Run:
         next_drop = self.alpha[candidates] * gamma  # of a step from the true residual
         error = (np.maximum(remaining[candidates], next_drop) / self.energy[candidates]).sum(axis=1)
         done = error <= self.tol
-        stuck = ~done & (self.restarts[candidates] >= _MAX_RESTARTS)
+        stuck = ~done & ((self.restarts[candidates] >= _MAX_RESTARTS) | (self.tol < _ROUNDING))
         self._store(candidates, T, error, gamma, done, done | stuck)
         if self.on_solved is not None and done.any():
             self.on_solved(E[done], self.index[candidates[done]])
@@ -202,6 +204,7 @@ class _Run:
         """Go on from the true residual, where the recursive one has drifted away from it."""
         self.r[rows], self.p[rows], self.gamma[rows] = r, z, gamma
         self.restarts[rows] += 1
+        self.drops[0, rows] = np.inf
 
     def _compress(self) -> None:
         """Let frozen problems leave once they are a third of the batch."""

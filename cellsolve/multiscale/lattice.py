@@ -211,5 +211,5 @@ def needed_count(amplitudes: FloatArray, tolerance: float) -> tuple[int, float]:
     for half in range(1, amplitudes.shape[-1] - 1):
         if t[half] ** 2 + t[2 * half] <= tolerance:
             return 2 * half, float(t[half] ** 2 + t[2 * half])
-    result: int = 2 * (amplitudes.shape[-1] - 1)
-    return result
+    last = amplitudes.shape[-1] - 1
+    return 2 * last, float(t[last] ** 2 + t[2 * last])

@@ -108,7 +108,10 @@ class _Planner:
         return frozenset[Variable]().union(*(term.kinks for term in terms))
 
     def _scan(self, level: Level, direction: FloatArray) -> tuple[int, float] | None:
-        """Samples needed along a period vector of y_k and their error, from lines at random places; None: no lattice will do."""
+        """Samples needed along a period vector of y_k, and their error, from lines at random places.
+
+        None where no lattice will do.
+        """
         lines = self._rows(_LINES, level.number)
         count = 16
         while count <= _MAX_LINE[len(direction)]:
