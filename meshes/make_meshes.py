@@ -100,9 +100,7 @@ def square_hole(gmsh: Any) -> None:
     """Unit square without a disc of area 0.3."""
     occ = gmsh.model.occ
     radius = sqrt(FRACTION / pi)
-    solid, _ = occ.cut(
-        [(2, occ.addRectangle(0, 0, 0, 1, 1))], [(2, occ.addDisk(0.5, 0.5, 0, radius, radius))]
-    )
+    solid, _ = occ.cut([(2, occ.addRectangle(0, 0, 0, 1, 1))], [(2, occ.addDisk(0.5, 0.5, 0, radius, radius))])
     occ.synchronize()
     gmsh.model.addPhysicalGroup(2, [solid[0][1]], name="solid")
     _divide_circles(gmsh, radius, 112)
@@ -112,9 +110,7 @@ def square_hole(gmsh: Any) -> None:
 def square_hole_quarter(gmsh: Any) -> None:
     """Unit square without the square [1/4, 3/4]^2."""
     occ = gmsh.model.occ
-    solid, _ = occ.cut(
-        [(2, occ.addRectangle(0, 0, 0, 1, 1))], [(2, occ.addRectangle(0.25, 0.25, 0, 0.5, 0.5))]
-    )
+    solid, _ = occ.cut([(2, occ.addRectangle(0, 0, 0, 1, 1))], [(2, occ.addRectangle(0.25, 0.25, 0, 0.5, 0.5))])
     occ.synchronize()
     gmsh.model.addPhysicalGroup(2, [solid[0][1]], name="solid")
     _mesh_periodic(gmsh, np.eye(2), 0.04)

@@ -247,3 +247,20 @@ def test_mesh_source_hands_on_period_and_tolerance():
     cell = MeshSource(MESHES / "square.msh", [[1.0, 0.0], [0.0, 1.0]], 1e-6).cell()
     assert cell.match_tol == 1e-6
     assert BoxSource(2, 3, 4, [[1.0, 0.0], [0.5, 1.0]]).cell().period[1].tolist() == [0.5, 1.0]
+
+
+def test_a_default_serves_meshes_without_the_named_region():
+    """-k 1 -k b=4: the interval has a region b, the square has none; a name that no mesh has is said."""
+    result = batch("interval.msh", "square.msh", "-k", "1", "-k", "b=4", "-k", "misspelt=3", "-o", "t.csv")
+    assert result.exit_code == 0, result.stderr
+    line, plane = table()
+    assert float(line["K00"]) == pytest.approx(LAMINATE, rel=1e-12)
+    assert float(plane["K00"]) == pytest.approx(1.0, rel=1e-12)
+    assert "warning: no cell of this batch has a region misspelt" in result.stderr
+    assert "has a region b" not in result.stderr
+
+
+def test_without_a_default_an_unknown_region_is_an_error():
+    result = batch("interval.msh", "-k", "a=1", "-k", "c=4", "-o", "t.csv")
+    assert result.exit_code == 5
+    assert "c" in table()[0]["status"]

@@ -84,17 +84,13 @@ def test_orphan_nodes_do_not_count(tmp_path):
 )
 def test_regions_come_from_the_integer_array(tmp_path, arrays, regions):
     points, elements, _ = CELLS["quad"]
-    assert read_cell(
-        write_vtu(tmp_path / "a.vtu", points, "quad", elements, arrays)
-    ).regions == pytest.approx(regions)
+    assert read_cell(write_vtu(tmp_path / "a.vtu", points, "quad", elements, arrays)).regions == pytest.approx(regions)
 
 
 def test_several_unknown_arrays_are_listed(tmp_path):
     arrays = data_array("zone", "Int32", [0, 1]) + data_array("id", "Int64", [3, 3])
     file = write_vtu(tmp_path / "a.vtu", CELLS["quad"][0], "quad", CELLS["quad"][1], arrays)
-    with pytest.raises(
-        MeshError, match=r"a\.vtu: has several integer cell arrays \(id, zone\).*Name one of them"
-    ):
+    with pytest.raises(MeshError, match=r"a\.vtu: has several integer cell arrays \(id, zone\).*Name one of them"):
         read_cell(file)
 
 
@@ -118,9 +114,7 @@ def test_match_tol_is_passed_on(tmp_path):
     points = CELLS["quad"][0].copy()
     points[4, 0] += 1e-5
     file = write_msh22(tmp_path / "a.msh", points, [("quad", CELLS["quad"][1], [0, 0])])
-    with pytest.raises(
-        PeriodicityError, match=r"a\.msh: 4 of 4 facets on side 1 .* gap 1\.0e-05, tolerance 1e-08"
-    ):
+    with pytest.raises(PeriodicityError, match=r"a\.msh: 4 of 4 facets on side 1 .* gap 1\.0e-05, tolerance 1e-08"):
         read_cell(file)
     cell = read_cell(file, match_tol=2e-5)
     assert cell.match_tol == 2e-5
@@ -133,17 +127,13 @@ def error_of(path: Path, **keywords: Any) -> str:
 
 
 def test_files_that_cannot_be_opened_are_named(tmp_path, monkeypatch):
-    assert (
-        error_of(tmp_path / "none.msh") == f"none.msh: there is no such file in {tmp_path}. Check the path."
-    )
+    assert error_of(tmp_path / "none.msh") == f"none.msh: there is no such file in {tmp_path}. Check the path."
     (tmp_path / "dir.msh").mkdir()
     assert error_of(tmp_path / "dir.msh").startswith("dir.msh: is a directory, needed a gmsh file")
     (tmp_path / "empty.vtu").touch()
     assert error_of(tmp_path / "empty.vtu").startswith("empty.vtu: the file is empty, needed")
     (tmp_path / "mesh.stl").write_text("solid")
-    assert error_of(tmp_path / "mesh.stl").startswith(
-        "mesh.stl: got the suffix '.stl', needed a gmsh file (.msh"
-    )
+    assert error_of(tmp_path / "mesh.stl").startswith("mesh.stl: got the suffix '.stl', needed a gmsh file (.msh")
     (tmp_path / "locked.msh").write_text("$MeshFormat")
 
     def refuse(*_: object, **__: object) -> None:
@@ -189,9 +179,7 @@ def test_garbage_is_refused_in_words(tmp_path, capfd, suffix, content):
     file = tmp_path / f"bad{suffix}"
     file.write_bytes(content)
     message = error_of(file)
-    assert message.startswith(
-        f"bad{suffix}: damaged, cut short, or not a gmsh file (.msh, format 2.2 or 4.1)"
-    )
+    assert message.startswith(f"bad{suffix}: damaged, cut short, or not a gmsh file (.msh, format 2.2 or 4.1)")
     assert message.endswith("Write the mesh anew.")
     assert capfd.readouterr() == ("", "")
 
@@ -326,10 +314,7 @@ def test_groups_of_a_41_text_file(tmp_path, capfd):
 def test_an_element_in_two_groups_is_refused(tmp_path):
     file = tmp_path / "a.msh"
     file.write_text(MSH41.format(first="2 1 2", second="1 2"))
-    assert (
-        "a.msh: elements belong to several physical groups (all, left), needed one region each"
-        in error_of(file)
-    )
+    assert "a.msh: elements belong to several physical groups (all, left), needed one region each" in error_of(file)
 
 
 def test_groups_on_part_of_a_41_file_are_refused(tmp_path):
@@ -378,7 +363,4 @@ def test_inspection_of_an_unreadable_file_raises(tmp_path):
 
 def test_importing_cells_imports_no_meshio():
     code = "import sys, cellsolve.cells; print('meshio' in sys.modules)"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        == "False\n"
-    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

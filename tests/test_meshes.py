@@ -133,7 +133,5 @@ def test_the_script_says_that_a_system_library_is_missing(monkeypatch, tmp_path)
     (tmp_path / "gmsh.py").write_text('raise OSError("libGLU.so.1: cannot open shared object file")')
     monkeypatch.delitem(sys.modules, "gmsh", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(
-        SystemExit, match=r"a system library is missing \(libGLU\.so\.1.* apt-get install libglu1"
-    ):
+    with pytest.raises(SystemExit, match=r"a system library is missing \(libGLU\.so\.1.* apt-get install libglu1"):
         load_script().load_gmsh()

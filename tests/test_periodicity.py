@@ -200,9 +200,7 @@ def test_grids_close_periodically(shape, name, n):
     reports = check_periodicity(cell)
     per_face = n ** (cell.dim - 1) * (2 if shape == "tetra" else 1)
     assert [r.side for r in reports] == list(range(cell.dim))
-    assert {(r.facets, r.unmatched, r.largest_gap, r.problem) for r in reports} == {
-        (2 * per_face, 0, 0.0, "")
-    }
+    assert {(r.facets, r.unmatched, r.largest_gap, r.problem) for r in reports} == {(2 * per_face, 0, 0.0, "")}
     check_elements(cell)
     check_coverage(cell)
 
@@ -210,9 +208,7 @@ def test_grids_close_periodically(shape, name, n):
 def test_reversed_period_vectors_are_the_same_lattice():
     assert all(r.unmatched == 0 for r in check_periodicity(grid_cell("tetra", 2, period=-np.eye(3))))
     cell = grid_cell("triangle", 3)
-    reports = match_sides(
-        UnitCell("g", cell.points, cell.elements, "triangle", cell.tags, ("cell",), -np.eye(2))
-    )
+    reports = match_sides(UnitCell("g", cell.points, cell.elements, "triangle", cell.tags, ("cell",), -np.eye(2)))
     assert [(r.facets, r.unmatched) for r in reports] == [(6, 0), (6, 0)]
 
 
@@ -261,15 +257,12 @@ def test_matching_nodes_with_other_diagonals_are_caught():
     """A cube of five tetrahedra: diagonals on opposite faces cross, while all nodes have partners."""
     ring = [(0, 0), (1, 0), (1, 1), (0, 1)]
     points = np.array([[*xy, z] for z in (0, 1) for xy in ring], dtype=float)
-    cell = UnitCell(
-        "five.msh", points, np.array(FIVE_TETRA), "tetra", np.zeros(5, dtype=int), ("cell",), np.eye(3)
-    )
+    cell = UnitCell("five.msh", points, np.array(FIVE_TETRA), "tetra", np.zeros(5, dtype=int), ("cell",), np.eye(3))
     assert cell.volumes.sum() == pytest.approx(1.0)
     error = failure_of(cell)
     assert (error.side, error.unmatched, error.largest_gap) == (0, 4, 0.0)
-    assert (
-        "five.msh: 4 of 4 facets on side 0 have no partner on the opposite side, although their nodes match"
-        in (str(error))
+    assert "five.msh: 4 of 4 facets on side 0 have no partner on the opposite side, although their nodes match" in (
+        str(error)
     )
     assert [r.unmatched for r in match_sides(cell)] == [4, 4, 4]
 
@@ -322,9 +315,7 @@ def test_a_hole_in_one_face_only_is_caught():
 )
 def test_a_wrong_period_is_said(period, side, words, gap):
     cell = grid_cell("triangle", 4)
-    wrong = UnitCell(
-        "grid.msh", cell.points, cell.elements, "triangle", cell.tags, ("cell",), np.array(period)
-    )
+    wrong = UnitCell("grid.msh", cell.points, cell.elements, "triangle", cell.tags, ("cell",), np.array(period))
     with pytest.raises(PeriodicityError, match=words) as caught:
         check_periodicity(wrong)
     assert caught.value.side == side

@@ -217,9 +217,7 @@ def test_each_mistake_is_refused_in_words(case):
     ],
 )
 def test_folded_elements_are_refused(shape, points):
-    with pytest.raises(
-        MeshError, match=rf"one: 1 of 1 elements \({shape}\) have no volume or are folded over"
-    ):
+    with pytest.raises(MeshError, match=rf"one: 1 of 1 elements \({shape}\) have no volume or are folded over"):
         one_element(shape, points=np.array(points))
 
 

@@ -70,7 +70,7 @@ def command(
         echo_json([outcome.row for outcome in outcomes])
     elif output is None:
         print_rows(outcomes, results())
-    print_summary(outcomes, output)
+    print_summary(outcomes, items, output)
     ctx.exit(exit_code_of(outcomes))
 
 

@@ -106,8 +106,14 @@ def _aligned(entries: list[float]) -> list[str]:
     return [text.rjust(max(map(len, texts))) for text in texts]
 
 
-def print_summary(outcomes: Sequence[Outcome], path: Path | None) -> None:
-    """One line on stderr: how many were solved, where the rows are."""
+def print_summary(outcomes: Sequence[Outcome], items: Sequence[Item], path: Path | None) -> None:
+    """How many were solved, where the rows are, and which regions were named in vain, on stderr."""
+    named = {name for item in items for name in item.coefficient} - {"default"}
+    unseen = sorted(named.difference(*(outcome.regions for outcome in outcomes)))
+    if unseen and any(outcome.regions for outcome in outcomes):
+        click.echo(
+            f"warning: no cell of this batch has a region {', '.join(unseen)}; its value was not used.", err=True
+        )
     solved = sum(not outcome.failed for outcome in outcomes)
     failed = len(outcomes) - solved
     parts = [f"{solved} of {len(outcomes)} cells solved"]

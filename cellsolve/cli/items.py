@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from cellsolve.cellproblem.coefficient import Coefficient as KernelCoefficient
 from cellsolve.cellproblem.solve import solve_cell_problem
@@ -53,7 +52,8 @@ class BoxSource:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a worker needs to make one row. ``coefficient``: by region, ``default`` for all others."""
+    """What a worker needs to make one row. ``coefficient``: by region; with a ``default`` for all others, a region that
+    the cell does not have is left out (the cells of a batch differ), without one it is an error."""
 
     name: str
     source: MeshSource | BoxSource
@@ -65,9 +65,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The row of an item, and whether it failed, by its mesh or otherwise."""
+    """The row of an item, the regions of its cell, and whether it failed, by its mesh or otherwise."""
 
     row: Row
+    regions: frozenset[str] = frozenset()
     failed: bool = False
     mesh_failed: bool = False
 
@@ -75,14 +76,14 @@ class Outcome:
 def solve_item(item: Item) -> Outcome:
     """Read the cell and solve it; whatever goes wrong becomes the row's status."""
     try:
-        with threadpool_limits(limits=1):  # the same sums in the same order, however many workers there are
-            cell = item.source.cell()
-            coefficient = _on_cell(item.coefficient, cell)
-            solution = solve_cell_problem(cell, coefficient, order=item.order, tol=item.tol, bounds=item.bounds)
-            return Outcome(solution_row(item.name, cell.porosity, solution))
+        cell = item.source.cell()
+        coefficient = _on_cell(item.coefficient, cell)
+        solution = solve_cell_problem(cell, coefficient, order=item.order, tol=item.tol, bounds=item.bounds)
+        return Outcome(solution_row(item.name, cell.porosity, solution), frozenset(cell.regions))
     except Exception as error:  # noqa: BLE001 - one bad mesh never ends the run
         words = " ".join(str(error).split()) or "no message"
-        return Outcome(failure_row(item.name, type(error).__name__, words), True, isinstance(error, MeshError))
+        row = failure_row(item.name, type(error).__name__, words)
+        return Outcome(row, failed=True, mesh_failed=isinstance(error, MeshError))
 
 
 def _on_cell(given: Coefficient, cell: Cell) -> KernelCoefficient:
@@ -90,7 +91,7 @@ def _on_cell(given: Coefficient, cell: Cell) -> KernelCoefficient:
     coefficient = {name: np.array(value) if isinstance(value, list) else value for name, value in given.items()}
     if _DEFAULT not in coefficient:
         return coefficient
-    own = {name: value for name, value in coefficient.items() if name != _DEFAULT}
+    own = {name: value for name, value in coefficient.items() if name in cell.regions}
     return {**dict.fromkeys(cell.regions, coefficient[_DEFAULT]), **own} if own else coefficient[_DEFAULT]
 
 
@@ -135,5 +136,5 @@ def _one_by_one(items: Sequence[Item], solve: Callable[[Item], Outcome]) -> Iter
                     yield pool.submit(solve, item).result()
                 except BrokenExecutor:
                     words = "the process died, perhaps for want of memory. Try a coarser mesh or a lower order."
-                    yield Outcome(failure_row(item.name, "WorkerDied", words), True)
+                    yield Outcome(failure_row(item.name, "WorkerDied", words), failed=True)
                     break

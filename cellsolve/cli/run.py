@@ -115,7 +115,7 @@ class _Run:
             return Exit.OK
         outcomes = solve_and_write(items, self.workers, self.path)
         print_rows(outcomes, messages())
-        print_summary(outcomes, self.path)
+        print_summary(outcomes, items, self.path)
         self._json({"file": str(self.path), "rows": [outcome.row for outcome in outcomes]})
         return exit_code_of(outcomes)
 
