@@ -32,7 +32,7 @@ def test_python_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 def test_example_is_short() -> None:
     (example,) = code("python")
-    assert len(example.strip().splitlines()) <= 14
+    assert len(example.strip().splitlines()) <= 12
 
 
 def test_commands_name_files_that_exist() -> None:
