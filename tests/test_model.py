@@ -708,3 +708,25 @@ def test_the_cost_is_what_evaluation_solves() -> None:
     assert cost.total_problems == sum(cost.problems.values())
     assert cost.memory > 0
     assert cost.seconds > 0
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_what_the_probes_do_not_see_is_found_where_it_is(dim) -> None:
+    """One point of 2001 with an amplitude thirty times that of the others: its chunk gets a finer space of its own."""
+    x = np.zeros((2001, dim))
+    x[:, 0] = 1e-6 * np.arange(2001)
+    x[1234, 0] = 1.0
+    waves = "cos(2*pi*y1[0])" if dim == 1 else "cos(2*pi*y1[0])*cos(2*pi*y1[1])"
+    V = cs.Potential(f"(0.1 + 2.9*x[0])*{waves}", dim=dim, scales=1)
+    eff = cs.homogenize(V, sigma=0.5, tol=1e-6).evaluate(x)
+    at = 1234
+    if dim == 1:
+        assert_within_row(eff, at, cs.exact.zwanzig([3.0], 0.5) * np.eye(1))
+    else:
+        assert_within_row(eff, at, np.eye(2) / eff.partition_function[at])
+
+
+def assert_within_row(eff, row: int, expected: FloatArray) -> None:
+    error = relative_error(eff.diffusion[row], expected)
+    assert error <= 1e-6
+    assert error <= eff.error_estimate[row]

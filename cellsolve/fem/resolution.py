@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from cellsolve.cells import BoxCell, UnitCell
 from cellsolve.fem.box_space import BoxSpace
@@ -42,7 +43,7 @@ def space_ladder(cell: Cell, order: int = 2) -> Ladder:
     """The spaces to try on a cell; ``order`` is that of the elements on a mesh."""
     if isinstance(cell, UnitCell):
         other = order - 1 if order > 1 else 2
-        return Ladder((lambda: MeshSpace(cell, order), lambda: MeshSpace(cell, other)), fixed=True)
+        return Ladder((partial(MeshSpace, cell, order), partial(MeshSpace, cell, other)), fixed=True)
     if cell.n is None and cell.order is None:
         return Ladder(tuple(_box(cell, n, p) for n, p in _BOX_STEPS[cell.dim]), fixed=False)
     n, p = cell.n or _FIXED_N, cell.order or _FIXED_ORDER
@@ -51,5 +52,5 @@ def space_ladder(cell: Cell, order: int = 2) -> Ladder:
 
 def _box(cell: BoxCell, n: int, order: int) -> Callable[[], Space]:
     if cell.dim == 1:
-        return lambda: LineSpace(n, order, cell.period)
-    return lambda: BoxSpace(cell.dim, n, order, cell.period)
+        return partial(LineSpace, n, order, cell.period)
+    return partial(BoxSpace, cell.dim, n, order, cell.period)

@@ -21,7 +21,7 @@ __all__ = ["Evaluation", "evaluate_in_chunks"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """log K_0 and log Z at all points (R, c), the relative error of M (R,) by lattices and iterations, the work."""
+    """log K_0 and log Z at all points (R, c), the estimated relative error of M (R,), the work."""
 
     channels: FloatArray
     error: FloatArray

@@ -24,6 +24,7 @@ class Report:
 
     cell_problems: dict[int, int]  # level k -> cell problems solved, planning included
     planning_problems: dict[int, int]  # level k -> those of them that chose spaces and lattices
+    checking_problems: int  # the hardest ones, solved again on a finer space to see the error
     iterations: dict[int, int]  # level k -> conjugate gradient iterations
     unconverged: int  # cell problems that did not reach their tolerance
     spaces: dict[int, str]  # level k -> finite element space

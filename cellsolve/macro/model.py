@@ -83,7 +83,7 @@ class EffectiveModel:
         planned, planning = self.plan(flat)
         evaluation = evaluate_in_chunks(planned, *self._distinct(flat), self._derivatives, executor, progress)
         report = self._report(planned, planning, evaluation.tally, time.perf_counter() - start)
-        effective = self._effective(flat, evaluation, planned, report, points.shape[:-1])
+        effective = self._effective(flat, evaluation, report, points.shape[:-1])
         self._refuse_unconverged(effective)
         return effective
 
@@ -151,11 +151,9 @@ class EffectiveModel:
         _, first, inverse = np.unique(x[:, columns], axis=0, return_index=True, return_inverse=True)
         return x[first], inverse.ravel().astype(np.int64)
 
-    def _effective(
-        self, x: FloatArray, evaluation: Evaluation, planned: Planned, report: Report, lead: tuple[int, ...]
-    ) -> Effective:
+    def _effective(self, x: FloatArray, evaluation: Evaluation, report: Report, lead: tuple[int, ...]) -> Effective:
         fields = Fields(evaluation.channels, self.potential.dim, self._derivatives)
-        error = evaluation.error + 2.0 * sum(planned.discretization.values()) + 1e-15
+        error = evaluation.error + 1e-15
         flat = effective_coefficients(self.potential, self.sigma, x, fields, error, report)
         return flat.reshaped(lead)
 
@@ -167,6 +165,7 @@ class EffectiveModel:
         return Report(
             cell_problems=total.problems,
             planning_problems=planning.problems,
+            checking_problems=total.checks,
             iterations=total.iterations,
             unconverged=evaluation.unconverged,
             spaces={k: repr(solver.space) for k, solver in sorted(plan.solvers.items())},

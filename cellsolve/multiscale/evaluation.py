@@ -11,8 +11,7 @@ import numpy.typing as npt
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
 from cellsolve.multiscale.cost import problems_per_row
-from cellsolve.multiscale.fields import Fields
-from cellsolve.multiscale.planning import Planned, refined
+from cellsolve.multiscale.planning import Planned, raised, refined
 from cellsolve.multiscale.recursion import Samples, Tally, prepared, sample_level
 
 __all__ = ["ChunkResult", "chunk_rows", "evaluate_chunk"]
@@ -23,7 +22,7 @@ _MAX_REFINEMENTS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkResult:
-    """log K_0 and log Z at R points, the relative error of M by lattices and iterations, and the work done."""
+    """log K_0 and log Z at R points, the estimated relative error of M, and the work done."""
 
     channels: FloatArray  # (R, c)
     error: FloatArray  # (R,)
@@ -45,20 +44,50 @@ def evaluate_chunk(planned: Planned, x: FloatArray, derivatives: tuple[int, ...]
 
 def _evaluate(planned: Planned, x: FloatArray, derivatives: tuple[int, ...]) -> ChunkResult:
     tally = Tally()
-    samples = sample_level(planned.plan, {"x": x}, 0, 0, derivatives, tally)
-    channels, iteration, lattice = _by_row(samples)
+    planned, samples = _with_fine_spaces(planned, x, derivatives, tally)
+    result = _by_row(planned, samples)
     allowed = planned.share * len(planned.plan.levels)
     for _ in range(_MAX_REFINEMENTS):
-        coarse = np.flatnonzero(lattice > allowed)
+        coarse = np.flatnonzero(result.interpolation > allowed)
         if not len(coarse):
             break
         planned = refined(planned)
-        again = sample_level(prepared(planned.plan, tally), {"x": x[coarse]}, 0, 0, derivatives, tally)
-        channels[coarse], iteration[coarse], lattice[coarse] = _by_row(again)
-    return ChunkResult(channels, iteration + lattice, tally)
+        planned = planned.with_plan(prepared(planned.plan, tally))
+        again = sample_level(planned.plan, {"x": x[coarse]}, 0, 0, derivatives, tally)
+        result.replace(coarse, _by_row(planned, again))
+    return ChunkResult(result.channels, result.rest + result.interpolation, tally)
 
 
-def _by_row(samples: Samples) -> tuple[FloatArray, FloatArray, FloatArray]:
-    fields: Fields = samples.fields
-    inverse: npt.NDArray[np.int64] = samples.inverse
-    return fields.channels[inverse], samples.iteration[inverse], samples.interpolation[inverse]
+def _with_fine_spaces(
+    planned: Planned, x: FloatArray, derivatives: tuple[int, ...], tally: Tally
+) -> tuple[Planned, Samples]:
+    """The samples of K_0, on spaces that the hardest problems of the chunk confirm."""
+    while True:
+        samples = sample_level(planned.plan, {"x": x}, 0, 0, derivatives, tally)
+        coarse = [k for k in planned.too_coarse(samples.discretization) if k in planned.plan.checkers]
+        if not coarse:
+            return planned, samples
+        planned = raised(planned, samples.discretization, coarse)
+        planned = planned.with_plan(prepared(planned.plan, tally))
+
+
+@dataclass(slots=True, eq=False)
+class _Rows:
+    """Results of R rows: log K_0 and log Z, the error by lattices, and all other errors."""
+
+    channels: FloatArray
+    interpolation: FloatArray
+    rest: FloatArray
+
+    def replace(self, rows: npt.NDArray[np.int64], others: _Rows) -> None:
+        self.channels[rows] = others.channels
+        self.interpolation[rows] = others.interpolation
+        self.rest[rows] = others.rest
+
+
+def _by_row(planned: Planned, samples: Samples) -> _Rows:
+    seen = samples.discretization
+    spaces = 2.0 * sum(max(error, seen.get(k, 0.0)) for k, error in planned.discretization.items())
+    inverse = samples.inverse
+    rest = samples.iteration[inverse] + spaces
+    return _Rows(samples.fields.channels[inverse], samples.interpolation[inverse], rest)

@@ -12,7 +12,7 @@ import numpy as np
 
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Fields", "block_size", "pack", "unpack"]
+__all__ = ["Fields", "block_size", "log_distance", "pack", "unpack"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,3 +59,9 @@ def unpack(channels: FloatArray, dim: int) -> tuple[FloatArray, FloatArray]:
     tensor[..., rows, columns] = channels[..., : len(rows)]
     tensor[..., columns, rows] = channels[..., : len(rows)]
     return tensor, channels[..., len(rows)]
+
+
+def log_distance(a: FloatArray, b: FloatArray, dim: int) -> float:
+    """Largest relative difference of K and Z between channels (.., c): the norm of that of their logarithms."""
+    change = (a - b)[..., : block_size(dim)]
+    return float(np.sqrt((change**2).sum(axis=-1) * 2.0).max())

@@ -52,6 +52,7 @@ class LevelResult:
     converged: npt.NDArray[np.bool_]  # (b,)
     iterations: IntArray  # (b,)
     densities: FloatArray  # (b, d + 1, q) weights of d log K in each energy, and of d log Z in Z; summing to one
+    contrast: FloatArray  # (b,) log of the largest over the smallest value of exp(-V1/sigma) and its kin
 
 
 def solve_level(
@@ -80,7 +81,8 @@ def solve_level(
     densities[:, dim] = weights * coefficient.boltzmann
     densities[:, dim] /= densities[:, dim].sum(axis=-1, keepdims=True)
     fields = _fields(coefficient, minimum.tensor, dT, weights)
-    return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations, densities)
+    contrast = -np.log(np.maximum(coefficient.boltzmann.min(axis=-1), np.finfo(float).tiny))
+    return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations, densities, contrast)
 
 
 def _energy_densities(E: FloatArray, C: FloatArray) -> FloatArray:

@@ -15,12 +15,13 @@ import numpy as np
 from cellsolve.fem.resolution import Cell, Ladder, space_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.solver import CellSolver
+from cellsolve.multiscale.fields import log_distance
 from cellsolve.multiscale.lattice import AtPoints, Lattice, fourier_amplitudes, moves, needed_count, tail
 from cellsolve.multiscale.level import level_coefficient
 from cellsolve.multiscale.recursion import Plan, Rows, Samples, Tally, run_level, sample_level
 from cellsolve.potentials import Level, Potential, Variable, levels_of
 
-__all__ = ["Planned", "make_plan", "refined"]
+__all__ = ["Planned", "make_plan", "raised", "refined"]
 
 _MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature points are the better places
 _LINES = 2  # lines scanned in each component
@@ -34,11 +35,17 @@ class Planned:
 
     plan: Plan
     discretization: dict[int, float]
-    share: float  # allowed interpolation error
+    share: float  # of a level, allowed for its space and for its lattice
+    ladders: dict[int, Ladder]
+    rungs: dict[int, int]  # k -> position of the space in its ladder
 
     def with_plan(self, plan: Plan) -> Planned:
         """The same with another plan."""
         return replace(self, plan=plan)
+
+    def too_coarse(self, seen: dict[int, float]) -> list[int]:
+        """Levels whose space was seen to miss its share, and can be exchanged for a finer one."""
+        return [k for k, error in seen.items() if error > 2.0 * self.share and not self.ladders[k].fixed]
 
 
 def make_plan(
@@ -52,6 +59,23 @@ def refined(planned: Planned) -> Planned:
     """The same with finer lattices."""
     samplings = {k: _finer(s) if isinstance(s, Lattice) else s for k, s in planned.plan.samplings.items()}
     return replace(planned, plan=replace(planned.plan, samplings=samplings, prepared={}))
+
+
+def raised(planned: Planned, seen: dict[int, float], levels: list[int]) -> Planned:
+    """The same with the next finer space on some levels, where their ladders go on."""
+    plan, rungs = planned.plan, dict(planned.rungs)
+    solvers, checkers, samplings = dict(plan.solvers), dict(plan.checkers), dict(plan.samplings)
+    for k in levels:
+        if k not in checkers:
+            continue
+        rungs[k] += 1
+        solvers[k] = checkers.pop(k)
+        if rungs[k] + 1 < len(planned.ladders[k].makers):
+            checkers[k] = CellSolver(planned.ladders[k].makers[rungs[k] + 1]())
+    last_word = {k: error for k, error in seen.items() if k in levels and k not in checkers}
+    known = {**planned.discretization, **last_word}
+    plan = replace(plan, solvers=solvers, checkers=checkers, samplings=samplings, prepared={})
+    return replace(planned, plan=plan, rungs=rungs, discretization=known)
 
 
 def _finer(lattice: Lattice) -> Lattice:
@@ -71,13 +95,15 @@ class _Planner:
         self.random = np.random.default_rng(20230)
         self.plan = Plan(levels, sigma, max(tol / (200 * len(levels)), 1e-15), {}, {})
         self.discretization = dict[int, float]()
+        self.ladders = {k: space_ladder(cell) for k, cell in enumerate(cells, start=1)}
+        self.rungs = dict[int, int]()
 
     def run(self) -> Planned:
         for level in self.plan.levels:
             if level.number < len(self.plan.levels):
                 self._choose_sampling(level)
             self._choose_space(level)
-        return Planned(self.plan, self.discretization, self.share)
+        return Planned(self.plan, self.discretization, self.share, self.ladders, self.rungs)
 
     def _rows(self, count: int, outer: int) -> Rows:
         """Random values of x, among the macroscopic points, and of y_1 .. y_outer."""
@@ -131,24 +157,28 @@ class _Planner:
         k = level.number
         allowed = self.share * (len(self.plan.levels) - k)
         while True:
-            solver, samples, difference = self._confirmed(level)
-            self._settle(k, solver)
-            self.discretization[k] = difference
+            samples = self._confirm(level)
             if not self._refine_lattice(k, float(samples.interpolation.max()), allowed):
                 return
 
-    def _confirmed(self, level: Level) -> tuple[CellSolver, Samples, float]:
-        """A space, what it gives at the probes, and how far the next space of the ladder is from that."""
-        ladder = space_ladder(self.cells[level.number - 1])
-        results = self._results(level, ladder, self._probes(level, ladder))
-        solver, values = next(results)
-        difference = np.inf
-        for finer, finer_values in results:
-            difference = _difference(values, finer_values, self.plan.dim)
-            if difference <= self.share or ladder.fixed:
+    def _confirm(self, level: Level) -> Samples:
+        """Settle on the first space that the next one confirms; what it gives at the probes."""
+        k, ladder = level.number, self.ladders[level.number]
+        solvers, values, difference = list[CellSolver](), list[Samples](), np.inf
+        for solver, samples in self._results(level, ladder, self._probes(level, ladder)):
+            solvers.append(solver)
+            values.append(samples)
+            if len(values) > 1:
+                difference = log_distance(values[-2].fields.channels, values[-1].fields.channels, self.plan.dim)
+            if difference <= self.share or (ladder.fixed and len(values) > 1):
+                chosen = len(solvers) - 2
+                self.plan.checkers[k] = solver
                 break
-            solver, values = finer, finer_values
-        return solver, values, difference
+        else:
+            chosen = len(solvers) - 1
+        self._settle(k, solvers[chosen])
+        self.rungs[k], self.discretization[k] = chosen, difference
+        return values[chosen]
 
     def _refine_lattice(self, k: int, error: float, allowed: float) -> bool:
         """Make the lattice of y_k finer, or give it up for quadrature points, if its error is not allowed."""
@@ -186,10 +216,3 @@ class _Planner:
         order = np.argsort(coefficient.K.min(axis=-1), kind="stable")
         chosen = np.concatenate([order[: _PROBES - 2], order[-2:]])
         return {name: v[chosen] for name, v in rows.items()}
-
-
-def _difference(a: Samples, b: Samples, dim: int) -> float:
-    """Largest relative difference of K and Z: the norm of the difference of their logarithms."""
-    block = dim * (dim + 1) // 2 + 1
-    change = (a.fields.channels - b.fields.channels)[..., :block]
-    return float(np.sqrt((change**2).sum(axis=-1) * 2).max())

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.solver import CellSolver
-from cellsolve.multiscale.fields import Fields, block_size
+from cellsolve.multiscale.fields import Fields, block_size, log_distance
 from cellsolve.multiscale.lattice import Lattice, Sampling, aliasing_error
 from cellsolve.multiscale.level import Points, solve_level
 from cellsolve.potentials import Level, Variable
@@ -23,6 +24,7 @@ from cellsolve.potentials import Level, Variable
 __all__ = ["Plan", "Rows", "Samples", "Tally", "prepared", "run_level", "sample_axes", "sample_level"]
 
 IntArray = npt.NDArray[np.int64]
+_CHECKED = 2  # problems of a level that are solved on a finer space as well
 Rows = dict[str, FloatArray]  # outer variable -> (R, d)
 
 
@@ -35,6 +37,7 @@ class Plan:
     tol: float
     solvers: dict[int, CellSolver]
     samplings: dict[int, Sampling]  # of y_1 .. y_(N-1)
+    checkers: dict[int, CellSolver] = field(default_factory=dict)  # k -> the next finer space
     foreseen: dict[int, float] = field(default_factory=dict)  # k -> lattice error of y_k by the scan that chose it
     prepared: dict[int, Samples] = field(default_factory=dict)  # k -> samples of Khat_k, where it is free of x
 
@@ -51,6 +54,7 @@ class Tally:
     problems: dict[int, int] = field(default_factory=dict)
     iterations: dict[int, int] = field(default_factory=dict)
     unconverged: int = 0
+    checks: int = 0  # problems solved again on a finer space
     report: Callable[[int], None] | None = None  # told the number of problems just solved
 
     def add(self, level: int, iterations: IntArray, unconverged: int) -> None:
@@ -65,6 +69,7 @@ class Tally:
             self.problems[level] = self.problems.get(level, 0) + count
             self.iterations[level] = self.iterations.get(level, 0) + other.iterations[level]
         self.unconverged += other.unconverged
+        self.checks += other.checks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +80,7 @@ class Samples:
     inverse: IntArray  # (R,) which distinct row a row belongs to
     iteration: FloatArray  # (U,) relative error by stopping early, summed over the levels inside
     interpolation: FloatArray  # (U,) relative error by the lattices, summed over the levels inside
+    discretization: dict[int, float]  # level -> relative error of its space at its hardest problems
 
     def for_rows(self, count: int) -> Samples:
         """The same samples for any rows, where they are free of what the rows fix."""
@@ -125,20 +131,35 @@ def run_level(
     if level.is_trivial and np.isclose(solver.space.weights.sum(), 1.0, rtol=0, atol=1e-12):
         return problems.pass_through(wanted)
     channels = np.empty((problems.count, (1 + len(wanted)) * block_size(solver.space.dim)))
-    iteration, interpolation = np.zeros((2, problems.count))
+    iteration, interpolation, contrast = np.zeros((3, problems.count))
     for start in range(0, problems.count, solver.batch):
         numbers = np.arange(start, min(start + solver.batch, problems.count))
         samples = problems.inner_samples(numbers)
-        below = None if samples is None else problems.at_points(samples)
+        below = None if samples is None else problems.at_points(samples, solver.space)
         result = solve_level(level, solver, plan.sigma, plan.tol, problems.points(numbers), below, wanted)
         channels[numbers] = result.fields.channels
-        iteration[numbers] = result.error
+        iteration[numbers], contrast[numbers] = result.error, result.contrast
         if samples is not None and isinstance(plan.samplings[level.number], Lattice):
             values = samples.channels[..., : block_size(plan.dim)]
             seen = aliasing_error(values, result.densities, solver.space)
             interpolation[numbers] = np.maximum(seen, plan.foreseen[level.number])
         tally.add(level.number, result.iterations, int((~result.converged).sum()))
-    return problems.collect(channels, iteration, interpolation, wanted)
+    seen_error = _check_hardest(problems, channels, contrast, tally)
+    return problems.collect(channels, iteration, interpolation, seen_error, wanted)
+
+
+def _check_hardest(problems: _LevelProblems, channels: FloatArray, contrast: FloatArray, tally: Tally) -> float:
+    """Solve the problems of largest contrast again on the next finer space: how far are they off?"""
+    plan, level = problems.plan, problems.level
+    checker = plan.checkers.get(level.number)
+    if checker is None or (problems.inner is not None and not isinstance(plan.samplings[level.number], Lattice)):
+        return 0.0
+    hardest = np.argsort(-contrast, kind="stable")[:_CHECKED]
+    samples = problems.inner_samples(hardest)
+    below = None if samples is None else problems.at_points(samples, checker.space)
+    result = solve_level(level, checker, plan.sigma, plan.tol, problems.points(hardest), below, ())
+    tally.checks += len(hardest)
+    return log_distance(result.fields.channels, channels[hardest, : block_size(plan.dim)], plan.dim)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,28 +206,35 @@ class _LevelProblems:
         index = (self.inner.inverse[self.representatives[row]], *axes)
         return replace(fields, channels=fields.channels[_within(index, fields.channels.shape)])
 
-    def at_points(self, samples: Fields) -> Fields:
-        """Carried to the quadrature points of the level: (b, q, c)."""
-        sampling, space = self.plan.samplings[self.level.number], self.plan.solvers[self.level.number].space
+    def at_points(self, samples: Fields, space: Space) -> Fields:
+        """Carried to the quadrature points of a space: (b, q, c)."""
+        sampling = self.plan.samplings[self.level.number]
         return replace(samples, channels=sampling.to_points(samples.channels, space))
 
     def collect(
-        self, channels: FloatArray, iteration: FloatArray, interpolation: FloatArray, derivatives: tuple[int, ...]
+        self,
+        channels: FloatArray,
+        iteration: FloatArray,
+        interpolation: FloatArray,
+        discretization: float,
+        derivatives: tuple[int, ...],
     ) -> Samples:
         """Results in the order of the problems, as samples with the errors of all levels so far."""
         fields = Fields(channels.reshape((*self.shape, -1)), self.plan.dim, derivatives)
         own = np.stack([iteration, interpolation]).reshape(2, self.shape[0], -1).max(axis=2)
+        errors = {self.level.number: discretization}
         if self.inner is not None:
+            errors = {**self.inner.discretization, **errors}
             rows = self.inner.inverse[self.representatives]
             own = own + np.stack([self.inner.iteration[rows], self.inner.interpolation[rows]])
-        return Samples(fields, self.inverse, own[0], own[1])
+        return Samples(fields, self.inverse, own[0], own[1], errors)
 
     def pass_through(self, derivatives: tuple[int, ...]) -> Samples:
         """A level on which nothing varies: Khat_(k-1) = Khat_k, or I at the innermost."""
         dim = self.plan.dim
         if self.inner is None:
             zero = np.zeros((self.count, (1 + len(derivatives)) * block_size(dim)))
-            return self.collect(zero, np.zeros(self.count), np.zeros(self.count), derivatives)
+            return self.collect(zero, np.zeros(self.count), np.zeros(self.count), 0.0, derivatives)
         channels = self.inner.fields.channels
         shape = (*channels.shape[: channels.ndim - 1 - dim], channels.shape[-1])
         return replace(self.inner, fields=replace(self.inner.fields, channels=channels.reshape(shape)))
