@@ -16,6 +16,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import skfem
 from numpy.polynomial.legendre import leggauss
+from scipy.sparse.csgraph import connected_components
 
 from cellsolve.cells import UnitCell, periodic_classes
 from cellsolve.errors import MeshError
@@ -65,6 +66,7 @@ class MeshSpace:
         self.nodes = np.empty((self.n_dofs, self.dim))
         self.nodes[labels] = locations
         self.element_dofs: IntArray = labels[basis.element_dofs.T]  # (elements, local)
+        _refuse_pieces(cell.name, self.element_dofs, self.n_dofs)
         self.local_gradients = _local_gradients(basis)  # (elements, local, d, local points)
         self.weights = basis.dx.ravel() / cell.volume
         self.points = np.moveaxis(np.asarray(basis.global_coordinates()), 0, -1).reshape(-1, self.dim)
@@ -152,6 +154,19 @@ class Pattern:
     def fill(self, blocks: FloatArray) -> sp.csr_array:
         data = np.bincount(self.slots, weights=blocks.ravel(), minlength=len(self.indices))
         return sp.csr_array((data, self.indices, self.indptr), shape=(self.n, self.n))
+
+
+def _refuse_pieces(name: str, element_dofs: IntArray, n: int) -> None:
+    """Pieces that do not touch, also not across the period, have each a constant of their own: A would be singular."""
+    first = np.repeat(element_dofs[:, 0], element_dofs.shape[1])
+    links = sp.coo_array((np.ones(first.size), (first, element_dofs.ravel())), shape=(n, n))
+    pieces, labels = connected_components(links, directed=False)
+    if pieces > 1:
+        sizes = sorted(np.bincount(labels).tolist())
+        raise MeshError(
+            f"{name}: got {pieces} pieces that do not touch ({sizes[0]} to {sizes[-1]} unknowns), needed one. "
+            "Remove the smaller pieces from the mesh: what floats in a pore does not conduct."
+        )
 
 
 def _quadrature_order(shape: str, order: int) -> int:
