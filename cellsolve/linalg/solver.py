@@ -32,7 +32,7 @@ Method = Literal["direct", "green", "green-jacobi", "amg"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 _DIRECT_LIMIT = 30_000  # unknowns of a 2-D mesh up to which a factorization is cheaper than a hierarchy
-_BATCH_FLOATS = 60_000  # numbers in one field of a batch: it then stays in the processor's cache
+_BATCH_FLOATS = 120_000  # numbers in one field of a batch: it then stays in the processor's cache
 
 
 class CellSolver:
