@@ -187,12 +187,12 @@ def test_the_needed_count_is_the_one_promised(rate, tolerance) -> None:
     t = 2 * rate ** (counts / 2) / (1 - rate)
     twice = 2 * rate ** (1.0 * counts) / (1 - rate)
     expected = counts[t**2 + twice <= tolerance][0]
-    assert needed_count(rate ** np.arange(65.0), tolerance)[0] == expected
+    assert needed_count(rate ** np.arange(65.0), tolerance) == expected
 
 
 def test_the_needed_count_grows_as_the_tolerance_falls() -> None:
     amplitudes = fourier_amplitudes(ANALYTIC["cold"](np.arange(64) / 64), 0)
-    counts = [needed_count(amplitudes, t)[0] for t in (1e-2, 1e-4, 1e-8)]
+    counts = [needed_count(amplitudes, t) for t in (1e-2, 1e-4, 1e-8)]
     assert counts == sorted(set(counts))
 
 

@@ -8,6 +8,7 @@ exponentially; its error shows in the last Fourier coefficients. K_(k-1) is an a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,11 +23,13 @@ __all__ = [
     "Lattice",
     "Sampling",
     "aliasing_error",
+    "extended",
     "fourier_amplitudes",
     "moves",
     "needed_count",
     "tail",
     "trigonometric_matrix",
+    "with_foreseen",
 ]
 
 
@@ -65,12 +68,16 @@ class Lattice:
             for axis, count in enumerate(values.shape[1:-1]):
                 values = along_axis(trigonometric_matrix(count, space.axis_points), values, axis + 1)
             return values.reshape(b, -1, m)
-        fractions = space.points @ np.linalg.inv(self.period)
+        return self.at(values, space.points)
+
+    def at(self, values: FloatArray, points: FloatArray) -> FloatArray:
+        """Interpolate samples (b, n_0, .., n_(d-1), m) to any points (q, d): (b, q, m)."""
+        fractions = points @ np.linalg.inv(self.period)
         matrix = np.ones((len(fractions), 1))
         for axis, count in enumerate(values.shape[1:-1]):
             factor = trigonometric_matrix(count, fractions[:, axis])
             matrix = (matrix[:, :, None] * factor[:, None, :]).reshape(len(fractions), -1)
-        result: FloatArray = np.matmul(matrix, values.reshape(b, -1, m))
+        result: FloatArray = np.matmul(matrix, values.reshape(len(values), -1, values.shape[-1]))
         return result
 
 
@@ -162,7 +169,9 @@ def tail(amplitudes: FloatArray) -> FloatArray:
     return result
 
 
-def aliasing_error(samples: FloatArray, densities: FloatArray, space: Space) -> FloatArray:
+def aliasing_error(
+    samples: FloatArray, densities: FloatArray, space: Space, foreseen: Sequence[FloatArray]
+) -> FloatArray:
     """Error (b,) of the averages <exp(f) ..> that come of interpolating samples f (b, n_0, .., n_(d-1), c).
 
     ``densities`` (b, r, q) are the first-order weights of f in those averages (energies, probabilities), each summing
@@ -171,7 +180,8 @@ def aliasing_error(samples: FloatArray, densities: FloatArray, space: Space) -> 
         error = sum_(m >= n/2) c_m (h_m + h_(m - n)) + second order      (taken twice, for safety),
 
     which is about the square of the pointwise error where f and the weight are equally smooth. On meshes, where the
-    modes of a weight are not at hand, h = 1: the pointwise error.
+    modes of a weight are not at hand, h = 1: the pointwise error. Modes that the samples cannot show are those that
+    the finer scan of a few lines found, ``foreseen`` (amplitudes for each direction), or the decay of the others.
     """
     total = np.zeros(len(samples))
     for axis in range(1, samples.ndim - 1):
@@ -179,7 +189,7 @@ def aliasing_error(samples: FloatArray, densities: FloatArray, space: Space) -> 
         if count == 1:
             continue
         amplitudes = fourier_amplitudes(samples, axis).reshape(len(samples), -1, count // 2 + 1).max(axis=1)
-        c = extended(amplitudes)
+        c = with_foreseen(extended(amplitudes), foreseen[axis - 1], count // 2)
         m = np.arange(c.shape[-1])
         h = _weight_modes(densities, space, axis - 1, len(m))
         folded = np.abs(m - count * np.round(m / count)).astype(int)
@@ -187,6 +197,17 @@ def aliasing_error(samples: FloatArray, densities: FloatArray, space: Space) -> 
         first_order = (c * (h + h[:, folded]))[:, unseen].sum(axis=1)
         total += 2.0 * first_order + 0.5 * (2.0 * c[:, unseen].sum(axis=1)) ** 2
     return total
+
+
+def with_foreseen(c: FloatArray, foreseen: FloatArray, half: int) -> FloatArray:
+    """Amplitudes (b, M) raised beyond the mode ``half`` to those foreseen, which grow with what was seen below it."""
+    known = np.zeros(c.shape[-1])
+    known[: len(foreseen)] = foreseen[: len(known)]
+    visible = max(float(known[1:half].max(initial=0.0)), np.finfo(float).tiny)
+    growth = np.maximum(c[:, 1:half].max(axis=1, initial=0.0) / max(visible, 1e-12), 1.0)
+    raised = c.copy()
+    raised[:, half:] = np.maximum(c[:, half:], growth[:, None] * known[half:])
+    return raised
 
 
 def _weight_modes(densities: FloatArray, space: Space, axis: int, count: int) -> FloatArray:
@@ -200,16 +221,15 @@ def _weight_modes(densities: FloatArray, space: Space, axis: int, count: int) ->
     return result
 
 
-def needed_count(amplitudes: FloatArray, tolerance: float) -> tuple[int, float]:
+def needed_count(amplitudes: FloatArray, tolerance: float) -> int:
     """Smallest even n with t(n)^2 + t(2n) below the tolerance, where t(n) = 2 sum of the amplitudes from n/2 on.
 
-    That sum, also returned, is the error of averages against weights as smooth as the function itself;
-    `aliasing_error` checks it.
+    That is the error of averages against weights as smooth as the function itself; `aliasing_error` checks it.
     """
     worst = extended(amplitudes).reshape(-1, 4 * (amplitudes.shape[-1] - 1) + 1)
     t = 2.0 * np.cumsum(worst[:, ::-1], axis=1)[:, ::-1].max(axis=0)
     for half in range(1, amplitudes.shape[-1] - 1):
         if t[half] ** 2 + t[2 * half] <= tolerance:
-            return 2 * half, float(t[half] ** 2 + t[2 * half])
-    last = amplitudes.shape[-1] - 1
-    return 2 * last, float(t[last] ** 2 + t[2 * last])
+            return 2 * half
+    last: int = amplitudes.shape[-1] - 1
+    return 2 * last

@@ -11,12 +11,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
+from cellsolve.cells import BoxCell
 from cellsolve.fem.resolution import Cell, Ladder, space_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import log_distance
-from cellsolve.multiscale.lattice import AtPoints, Lattice, fourier_amplitudes, moves, needed_count, tail
+from cellsolve.multiscale.lattice import (
+    AtPoints,
+    Lattice,
+    extended,
+    fourier_amplitudes,
+    moves,
+    needed_count,
+    tail,
+    trigonometric_matrix,
+)
 from cellsolve.multiscale.level import level_coefficient
 from cellsolve.multiscale.recursion import Plan, Rows, Samples, Tally, run_level, sample_level
 from cellsolve.potentials import Level, Potential, Variable, levels_of
@@ -26,7 +37,8 @@ __all__ = ["Planned", "make_plan", "raised", "refined"]
 _MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature points are the better places
 _LINES = 2  # lines scanned in each component
 _PROBES = 6
-_CANDIDATES = 64
+_CANDIDATES = 512
+_BETWEEN = 5  # places on a line, off its samples, at which they are checked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +127,7 @@ class _Planner:
     def _choose_sampling(self, level: Level) -> None:
         """How Khat_k is known in y_k."""
         k, dim = level.number, self.x.shape[1]
-        counts, foreseen = [1] * dim, 0.0
+        counts, foreseen = [1] * dim, [np.zeros(1)] * dim
         for i, vector in enumerate(np.asarray(self.cells[k - 1].period)):
             if not moves(vector, level.name, level.inherited):
                 continue
@@ -123,9 +135,8 @@ class _Planner:
             if scan is None:
                 self.plan.samplings[k] = AtPoints(0, dim)
                 return
-            counts[i] = scan[0]
-            foreseen += scan[1]
-        self.plan.foreseen[k] = foreseen
+            counts[i], foreseen[i] = scan
+        self.plan.foreseen[k] = tuple(foreseen)
         self.plan.samplings[k] = Lattice(tuple(counts), np.asarray(self.cells[k - 1].period))
 
     def _kinks(self, k: int) -> frozenset[Variable]:
@@ -133,24 +144,39 @@ class _Planner:
         terms = (term for level in self.plan.levels if level.number > k for term in level.terms)
         return frozenset[Variable]().union(*(term.kinks for term in terms))
 
-    def _scan(self, level: Level, direction: FloatArray) -> tuple[int, float] | None:
-        """Samples needed along a period vector of y_k, and their error, from lines at random places.
+    def _scan(self, level: Level, direction: FloatArray) -> tuple[int, FloatArray] | None:
+        """Samples needed along a period vector of y_k, and the amplitudes of all modes, from lines at some places.
 
-        None where no lattice will do.
+        A line is fine enough when its tail is small and covers the error at places between the samples: modes that the
+        samples take for lower ones show there. None where no lattice will do.
         """
-        lines = self._rows(_LINES, level.number)
+        lines = self._lines(level)
+        between = self.random.random(_BETWEEN)
+        actual = self._along(level, lines, between, direction)
         count = 16
         while count <= _MAX_LINE[len(direction)]:
-            offsets = np.arange(count)[:, None] / count * direction
-            rows = {name: np.repeat(v, count, axis=0) for name, v in lines.items()}
-            rows[level.name] = rows[level.name] + np.tile(offsets, (_LINES, 1))
-            samples = sample_level(self.plan, rows, level.number, level.number, (), self.tally)
-            values = samples.fields.channels[samples.inverse].reshape(_LINES, count, -1)
+            values = self._along(level, lines, np.arange(count) / count, direction)
             amplitudes = fourier_amplitudes(values, 1)
-            if tail(amplitudes).max() <= np.sqrt(self.share):
-                return needed_count(amplitudes, self.share)
+            rest = tail(amplitudes).max()
+            error = np.abs(trigonometric_matrix(count, between) @ values - actual).max()
+            if rest <= np.sqrt(self.share) and error <= max(rest, 0.01 * self.share):
+                return needed_count(amplitudes, self.share), extended(amplitudes).max(axis=(0, 1))
             count *= 2
         return None
+
+    def _along(self, level: Level, lines: Rows, fractions: FloatArray, direction: FloatArray) -> FloatArray:
+        """log Khat_k and log Zhat_k on the lines, at fractions of a period vector of y_k: (lines, fractions, c)."""
+        rows = {name: np.repeat(v, len(fractions), axis=0) for name, v in lines.items()}
+        rows[level.name] = rows[level.name] + np.tile(fractions[:, None] * direction, (_LINES, 1))
+        samples = sample_level(self.plan, rows, level.number, level.number, (), self.tally)
+        return samples.fields.channels[samples.inverse].reshape(_LINES, len(fractions), -1)
+
+    def _lines(self, level: Level) -> Rows:
+        """Starts of the lines: those of the strongest coupling among random ones."""
+        candidates = self._rows(self._candidates(level.number + 1), level.number)
+        inside = self.plan.levels[len(self.plan.levels) - level.number - 1]
+        order = self._by_contrast(inside, self.ladders[inside.number], candidates)
+        return {name: v[order[:_LINES]] for name, v in candidates.items()}
 
     def _choose_space(self, level: Level) -> None:
         """The first space of the ladder that the next one confirms, on a lattice that its energies find fine enough."""
@@ -209,10 +235,18 @@ class _Planner:
         """Rows at which spaces are compared: at the innermost level those where the potential varies most."""
         if level.number < len(self.plan.levels):
             return self._rows(1 if level.number > 1 else min(2, len(self.x)), level.number - 1)
-        rows = self._rows(_CANDIDATES, level.number - 1)
-        points = {name: tuple(v.T) for name, v in rows.items()}
-        space = ladder.makers[0]()
-        coefficient = level_coefficient(level, space, self.plan.sigma, points, None, (), _CANDIDATES)
-        order = np.argsort(coefficient.K.min(axis=-1), kind="stable")
+        rows = self._rows(self._candidates(level.number), level.number - 1)
+        order = self._by_contrast(level, ladder, rows)
         chosen = np.concatenate([order[: _PROBES - 2], order[-2:]])
         return {name: v[chosen] for name, v in rows.items()}
+
+    def _candidates(self, k: int) -> int:
+        """Random rows looked at for strong potentials; a mesh has many points, and gets fewer."""
+        return _CANDIDATES if isinstance(self.cells[k - 1], BoxCell) else _CANDIDATES // 8
+
+    def _by_contrast(self, level: Level, ladder: Ladder, rows: Rows) -> npt.NDArray[np.int64]:
+        """Rows in the order of what the terms of the level vary by, strongest first."""
+        points = {name: tuple(v.T) for name, v in rows.items()}
+        count = len(rows["x"])
+        coefficient = level_coefficient(level, ladder.makers[0](), self.plan.sigma, points, None, (), count)
+        return np.argsort(coefficient.K.min(axis=-1), kind="stable")

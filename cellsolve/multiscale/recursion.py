@@ -17,13 +17,21 @@ from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, block_size, log_distance
-from cellsolve.multiscale.lattice import Lattice, Sampling, aliasing_error
+from cellsolve.multiscale.lattice import (
+    Lattice,
+    Sampling,
+    aliasing_error,
+    extended,
+    fourier_amplitudes,
+    with_foreseen,
+)
 from cellsolve.multiscale.level import Points, solve_level
 from cellsolve.potentials import Level, Variable
 
 __all__ = ["Plan", "Rows", "Samples", "Tally", "prepared", "run_level", "sample_axes", "sample_level"]
 
 IntArray = npt.NDArray[np.int64]
+_BETWEEN = 3  # places between the samples of a lattice at which it is checked
 _CHECKED = 2  # problems of a level that are solved on a finer space as well
 Rows = dict[str, FloatArray]  # outer variable -> (R, d)
 
@@ -38,7 +46,9 @@ class Plan:
     solvers: dict[int, CellSolver]
     samplings: dict[int, Sampling]  # of y_1 .. y_(N-1)
     checkers: dict[int, CellSolver] = field(default_factory=dict)  # k -> the next finer space
-    foreseen: dict[int, float] = field(default_factory=dict)  # k -> lattice error of y_k by the scan that chose it
+    foreseen: dict[int, tuple[FloatArray, ...]] = field(
+        default_factory=dict
+    )  # k -> amplitudes along each direction of y_k
     prepared: dict[int, Samples] = field(default_factory=dict)  # k -> samples of Khat_k, where it is free of x
 
     @property
@@ -141,11 +151,46 @@ def run_level(
         iteration[numbers], contrast[numbers] = result.error, result.contrast
         if samples is not None and isinstance(plan.samplings[level.number], Lattice):
             values = samples.channels[..., : block_size(plan.dim)]
-            seen = aliasing_error(values, result.densities, solver.space)
-            interpolation[numbers] = np.maximum(seen, plan.foreseen[level.number])
+            foreseen = plan.foreseen[level.number]
+            interpolation[numbers] = aliasing_error(values, result.densities, solver.space, foreseen)
         tally.add(level.number, result.iterations, int((~result.converged).sum()))
+    interpolation = np.maximum(interpolation, _check_lattice(problems, tally))
     seen_error = _check_hardest(problems, channels, contrast, tally)
     return problems.collect(channels, iteration, interpolation, seen_error, wanted)
+
+
+def _check_lattice(problems: _LevelProblems, tally: Tally) -> float:
+    """Compute Khat_k between the samples of y_k, for a problem that varies most: 0 where the lattice is as good as its
+    tail says, else the error found, which is then an upper bound of what it does to averages."""
+    plan, level = problems.plan, problems.level
+    k, lattice = level.number, plan.samplings.get(level.number)
+    if problems.inner is None or not isinstance(lattice, Lattice) or max(lattice.counts) == 1:
+        return 0.0
+    number = np.array([problems.liveliest()])
+    samples = problems.inner_samples(number)
+    assert samples is not None
+    values = samples.channels[..., : block_size(plan.dim)]
+    places = np.random.default_rng(k).random((_BETWEEN, plan.dim)) @ lattice.period
+    rows = {
+        name: np.repeat(np.stack(parts, axis=1), _BETWEEN, axis=0) for name, parts in problems.points(number).items()
+    }
+    own = Tally()
+    actual = sample_level(plan, {**rows, level.name: places}, k, k, (), own)
+    tally.checks += sum(own.problems.values())
+    there = actual.fields.channels[actual.inverse][:, : block_size(plan.dim)]
+    error = float(np.abs(lattice.at(values, places)[0] - there).max())
+    return 0.0 if error <= max(_pointwise(values, plan.foreseen[k]), 20.0 * plan.tol) else error
+
+
+def _pointwise(values: FloatArray, foreseen: tuple[FloatArray, ...]) -> float:
+    """Interpolation error of samples (1, n_0, .., n_(d-1), c) that their tails and the scan account for."""
+    total = 0.0
+    for axis, known in enumerate(foreseen, start=1):
+        half = values.shape[axis] // 2
+        if half:
+            amplitudes = fourier_amplitudes(values, axis).reshape(1, -1, half + 1).max(axis=1)
+            total += 4.0 * float(with_foreseen(extended(amplitudes), known, half)[:, half:].sum())
+    return total
 
 
 def _check_hardest(problems: _LevelProblems, channels: FloatArray, contrast: FloatArray, tally: Tally) -> float:
@@ -205,6 +250,18 @@ class _LevelProblems:
         fields = self.inner.fields
         index = (self.inner.inverse[self.representatives[row]], *axes)
         return replace(fields, channels=fields.channels[_within(index, fields.channels.shape)])
+
+    def liveliest(self) -> int:
+        """A problem in whose y_k the inner log Khat_k varies most."""
+        assert self.inner is not None
+        channels = self.inner.fields.channels
+        lead = (len(channels), -1, int(np.prod(channels.shape[-1 - self.plan.dim : -1])), channels.shape[-1])
+        spread = np.ptp(channels.reshape(lead)[..., : block_size(self.plan.dim)], axis=2).max(axis=2)
+        unique, outer = np.unravel_index(int(spread.argmax()), spread.shape)
+        row = int(np.flatnonzero(self.inner.inverse[self.representatives] == unique)[0])
+        shape = channels.shape[1 : 1 + len(self.shape) - 1]
+        axes = np.unravel_index(int(outer), shape) if shape else ()
+        return int(np.ravel_multi_index((row, *axes), self.shape))
 
     def at_points(self, samples: Fields, space: Space) -> Fields:
         """Carried to the quadrature points of a space: (b, q, c)."""
