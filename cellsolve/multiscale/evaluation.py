@@ -63,10 +63,14 @@ def _with_fine_spaces(
 ) -> tuple[Planned, Samples]:
     """The samples of K_0, on spaces that the hardest problems of the chunk confirm."""
     while True:
-        samples = sample_level(planned.plan, {"x": x}, 0, 0, derivatives, tally)
+        attempt = Tally()
+        samples = sample_level(planned.plan, {"x": x}, 0, 0, derivatives, attempt)
         coarse = [k for k in planned.too_coarse(samples.discretization) if k in planned.plan.checkers]
         if not coarse:
+            tally.merge(attempt)
             return planned, samples
+        attempt.unconverged = 0  # given up, whatever became of them
+        tally.merge(attempt)
         planned = raised(planned, samples.discretization, coarse)
         planned = planned.with_plan(prepared(planned.plan, tally))
 

@@ -177,7 +177,7 @@ def aliasing_error(
     ``densities`` (b, r, q) are the first-order weights of f in those averages (energies, probabilities), each summing
     to one. Interpolation turns the mode m of f, m >= n/2, into m - n; so with amplitudes c of f and h of a weight
 
-        error = sum_(m >= n/2) c_m (h_m + h_(m - n)) + second order      (taken twice, for safety),
+        error = sum_(m >= n/2) c_m (h_m + h_(m - n)) + second order      (twice, for K and Z; twice for safety),
 
     which is about the square of the pointwise error where f and the weight are equally smooth. On meshes, where the
     modes of a weight are not at hand, h = 1: the pointwise error. Modes that the samples cannot show are those that
@@ -195,7 +195,7 @@ def aliasing_error(
         folded = np.abs(m - count * np.round(m / count)).astype(int)
         unseen = slice(count // 2, None)
         first_order = (c * (h + h[:, folded]))[:, unseen].sum(axis=1)
-        total += 2.0 * first_order + 0.5 * (2.0 * c[:, unseen].sum(axis=1)) ** 2
+        total += 4.0 * first_order + 0.5 * (2.0 * c[:, unseen].sum(axis=1)) ** 2
     return total
 
 

@@ -10,6 +10,7 @@ Every K carries a logarithmic scale of its own, so no temperature overflows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ from cellsolve.multiscale.fields import Fields, pack
 from cellsolve.multiscale.log_euclidean import compose, exp_derivative, log_derivative, spectrum
 from cellsolve.potentials import Level, Term, Variable
 
-__all__ = ["Coefficient", "LevelResult", "Points", "level_coefficient", "solve_level"]
+__all__ = ["Coefficient", "LevelResult", "Points", "level_coefficient", "solve_level", "terms_at"]
 
 IntArray = npt.NDArray[np.int64]
 _MAX_OSCILLATION = 650.0
@@ -106,7 +107,7 @@ def level_coefficient(
     lead = {name: tuple(c.reshape((-1,) + (1,) * grid[0].ndim) for c in parts) for name, parts in points.items()}
     local = {**lead, level.name: tuple(g[None] for g in grid)}
     shape = (count, *np.broadcast_shapes(*(g.shape for g in grid)))
-    V = _sum_of_terms([t.evaluate(local) for t in level.terms], shape) / sigma
+    V = terms_at(level, local, shape) / sigma
     _refuse_non_finite(V, level, space, points)
     _refuse_too_cold(V, level)
     dV = {
@@ -116,6 +117,11 @@ def level_coefficient(
     if inner is None:
         return _innermost(V, dV)
     return _joined(V, dV, inner)
+
+
+def terms_at(level: Level, points: Mapping[str, tuple[FloatArray, ...]], shape: tuple[int, ...]) -> FloatArray:
+    """The terms of the level, (b, q), at components of points that broadcast to ``shape`` = (b, ..)."""
+    return _sum_of_terms([term.evaluate(points) for term in level.terms], shape)
 
 
 def _innermost(V: FloatArray, dV: dict[int, FloatArray]) -> Coefficient:

@@ -28,7 +28,7 @@ from cellsolve.multiscale.lattice import (
     tail,
     trigonometric_matrix,
 )
-from cellsolve.multiscale.level import level_coefficient
+from cellsolve.multiscale.level import level_coefficient, terms_at
 from cellsolve.multiscale.recursion import Plan, Rows, Samples, Tally, run_level, sample_level
 from cellsolve.potentials import Level, Potential, Variable, levels_of
 
@@ -38,6 +38,7 @@ _MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature 
 _LINES = 2  # lines scanned in each component
 _PROBES = 6
 _CANDIDATES = 512
+_FINE = {1: 4096, 2: 128, 3: 32}  # places a direction at which a potential is looked at for narrow features
 _BETWEEN = 5  # places on a line, off its samples, at which they are checked
 
 
@@ -191,12 +192,15 @@ class _Planner:
         """Settle on the first space that the next one confirms; what it gives at the probes."""
         k, ladder = level.number, self.ladders[level.number]
         solvers, values, difference = list[CellSolver](), list[Samples](), np.inf
-        for solver, samples in self._results(level, ladder, self._probes(level, ladder)):
+        probes = self._probes(level, ladder)
+        for solver, samples in self._results(level, ladder, probes):
             solvers.append(solver)
             values.append(samples)
             if len(values) > 1:
                 difference = log_distance(values[-2].fields.channels, values[-1].fields.channels, self.plan.dim)
-            if difference <= self.share or (ladder.fixed and len(values) > 1):
+            if (difference <= self.share and self._seen(level, solvers[-2], probes)) or (
+                ladder.fixed and len(values) > 1
+            ):
                 chosen = len(solvers) - 2
                 self.plan.checkers[k] = solver
                 break
@@ -205,6 +209,18 @@ class _Planner:
         self._settle(k, solvers[chosen])
         self.rungs[k], self.discretization[k] = chosen, difference
         return values[chosen]
+
+    def _seen(self, level: Level, solver: CellSolver, rows: Rows) -> bool:
+        """Does the space see all that the terms of the level do? Their range at its points, against a fine grid."""
+        dim, period = self.plan.dim, np.asarray(self.cells[level.number - 1].period)
+        axis = (np.arange(_FINE[dim]) + 0.5) / _FINE[dim]
+        grid = np.stack(np.meshgrid(*[axis] * dim, indexing="ij"), axis=-1).reshape(-1, dim) @ period
+        points = {name: tuple(c[:, None] for c in v.T) for name, v in rows.items()}
+        fine, coarse = (
+            np.ptp(terms_at(level, {**points, level.name: tuple(y.T[:, None])}, (len(rows["x"]), len(y))), axis=1)
+            for y in (grid, solver.space.points)
+        )
+        return bool((fine - coarse <= 0.1 * fine + 0.02 * self.plan.sigma).all())
 
     def _refine_lattice(self, k: int, error: float, allowed: float) -> bool:
         """Make the lattice of y_k finer, or give it up for quadrature points, if its error is not allowed."""

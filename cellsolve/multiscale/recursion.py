@@ -18,6 +18,7 @@ from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, block_size, log_distance
 from cellsolve.multiscale.lattice import (
+    AtPoints,
     Lattice,
     Sampling,
     aliasing_error,
@@ -197,14 +198,34 @@ def _check_hardest(problems: _LevelProblems, channels: FloatArray, contrast: Flo
     """Solve the problems of largest contrast again on the next finer space: how far are they off?"""
     plan, level = problems.plan, problems.level
     checker = plan.checkers.get(level.number)
-    if checker is None or (problems.inner is not None and not isinstance(plan.samplings[level.number], Lattice)):
+    if checker is None:
         return 0.0
     hardest = np.argsort(-contrast, kind="stable")[:_CHECKED]
+    if problems.inner is not None and not isinstance(plan.samplings[level.number], Lattice):
+        return _check_at_points(problems, channels, hardest[:1], checker, tally)
     samples = problems.inner_samples(hardest)
     below = None if samples is None else problems.at_points(samples, checker.space)
     result = solve_level(level, checker, plan.sigma, plan.tol, problems.points(hardest), below, ())
     tally.checks += len(hardest)
     return log_distance(result.fields.channels, channels[hardest, : block_size(plan.dim)], plan.dim)
+
+
+def _check_at_points(
+    problems: _LevelProblems, channels: FloatArray, number: IntArray, checker: CellSolver, tally: Tally
+) -> float:
+    """The same where Khat_k stands at the quadrature points: on the finer space it is sampled anew. A level of very few
+    problems was compared so when it was planned."""
+    plan, k = problems.plan, problems.level.number
+    if problems.count <= 2:
+        return 0.0
+    solvers = {**plan.solvers, k: checker}
+    samplings = {**plan.samplings, k: AtPoints(len(checker.space.weights), plan.dim)}
+    finer = replace(plan, solvers=solvers, samplings=samplings, checkers={}, prepared={})
+    rows = {name: np.stack(parts, axis=1) for name, parts in problems.points(number).items()}
+    own = Tally()
+    samples = sample_level(finer, rows, k - 1, k - 1, (), own)
+    tally.checks += sum(own.problems.values())
+    return log_distance(samples.fields.channels[samples.inverse], channels[number, : block_size(plan.dim)], plan.dim)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
