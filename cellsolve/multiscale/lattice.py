@@ -211,14 +211,20 @@ def with_foreseen(c: FloatArray, foreseen: FloatArray, half: int) -> FloatArray:
 
 
 def _weight_modes(densities: FloatArray, space: Space, axis: int, count: int) -> FloatArray:
-    """Bounds (b, count) of the Fourier modes 0, 1, .. of the weights along one axis, over all modes of the others."""
+    """Bounds (b, count) of the Fourier modes 0, 1, .. of the weights along one axis, over all modes of the others.
+
+    Quadrature shows a mode where there are four points a wave; those beyond are taken for as large as the last shown.
+    """
     if not isinstance(space, TensorSpace):
         return np.ones((len(densities), count))
     grid = densities.reshape((*densities.shape[:2], *(len(space.axis_points),) * space.dim))
     waves = np.exp(-2j * np.pi * np.outer(space.axis_points, np.arange(count)))
     modes = np.abs(np.moveaxis(grid, 2 + axis, -1) @ waves)
-    result: FloatArray = modes.reshape((*densities.shape[:2], -1, count)).sum(axis=2).max(axis=1)
-    return result
+    bounds: FloatArray = modes.reshape((*densities.shape[:2], -1, count)).sum(axis=2).max(axis=1)
+    shown = max(len(space.axis_points) // 4, 2)
+    if count > shown + 1:
+        bounds[:, shown + 1 :] = bounds[:, shown // 2 + 1 : shown + 1].max(axis=1, keepdims=True)
+    return bounds
 
 
 def needed_count(amplitudes: FloatArray, tolerance: float) -> int:

@@ -83,6 +83,8 @@ def raised(planned: Planned, seen: dict[int, float], levels: list[int]) -> Plann
             continue
         rungs[k] += 1
         solvers[k] = checkers.pop(k)
+        if isinstance(samplings.get(k), AtPoints):
+            samplings[k] = AtPoints(len(solvers[k].space.weights), plan.dim)
         if rungs[k] + 1 < len(planned.ladders[k].makers):
             checkers[k] = CellSolver(planned.ladders[k].makers[rungs[k] + 1]())
     last_word = {k: error for k, error in seen.items() if k in levels and k not in checkers}
