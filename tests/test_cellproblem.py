@@ -571,3 +571,17 @@ def test_arrays_given_stay_as_they_were() -> None:
     given_tensor.flags.writeable = False
     cs.solve_cell_problem(ROUGH, given_tensor, bounds=True)
     np.testing.assert_array_equal(given_tensor, STIFF)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-30, 1e30, 1e300])
+def test_units_of_the_coefficient_do_not_matter(size) -> None:
+    solution = cs.solve_cell_problem(mesh("square_inclusion.msh"), {"matrix": size, "inclusion": 3 * size}, order=1)
+    unit = cs.solve_cell_problem(mesh("square_inclusion.msh"), {"matrix": 1.0, "inclusion": 3.0}, order=1)
+    np.testing.assert_allclose(solution.tensor / size, unit.tensor, rtol=1e-12, atol=1e-12)
+
+
+def test_absurd_boxes_and_orders_are_refused() -> None:
+    with pytest.raises(MeshError, match="unknowns in 2 dimensions, needed at most"):
+        cs.solve_cell_problem(cs.box_cell(2, n=10**5, order=4), 1.0)
+    with pytest.raises(MeshError, match=r"got order = 1.5, needed 1 to 4"):
+        cs.solve_cell_problem(mesh("square.msh"), 1.0, order=1.5)

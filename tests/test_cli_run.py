@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -358,3 +359,19 @@ def test_help_of_each_command(name):
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0
     assert "--json" in result.stdout
+
+
+def test_what_is_no_regular_file_is_not_replaced(run):
+    os.mkfifo("pipe.nc")
+    result = run(LINE, "-o", "pipe.nc")
+    assert result.exit_code == 2
+    assert "no regular file" in result.stderr
+    assert Path("pipe.nc").is_fifo()
+
+
+def test_a_link_is_followed(run):
+    Path("place").mkdir()
+    Path("link.nc").symlink_to(Path("place") / "real.nc")
+    assert run(LINE, "-o", "link.nc").exit_code == 0
+    assert Path("link.nc").is_symlink()
+    assert (Path("place") / "real.nc").is_file()

@@ -730,3 +730,75 @@ def assert_within_row(eff, row: int, expected: FloatArray) -> None:
     error = relative_error(eff.diffusion[row], expected)
     assert error <= 1e-6
     assert error <= eff.error_estimate[row]
+
+
+HIDDEN_MODES = [
+    *[f"cos(2*pi*{m}*y1)*cos(2*pi*y2)" for m in (3, 5, 7, 8, 15, 16, 33, 40, 64)],
+    "cos(2*pi*3*y1)*cos(2*pi*y2) + 0.2*cos(2*pi*y1)",
+    "cos(2*pi*(2*y1 + y2)) + cos(4*pi*(y1 - y2))",
+    "-0.209*cos(2*pi*y1 + 4.63) - 1.855*cos(2*pi*(2*y1 + y2) - 3.29) + 0.3*cos(4*pi*(y1 - y2) + 4.98)",
+]
+
+
+@pytest.mark.parametrize("V1", HIDDEN_MODES)
+@pytest.mark.parametrize("tol", [1e-4, 1e-8])
+def test_modes_that_a_lattice_takes_for_lower_ones_are_found(V1, tol) -> None:
+    """log K_1 may hold every eighth or sixteenth mode only: what 4, 8 or 16 samples show is a constant."""
+    V = cs.Potential(V1, dim=1, scales=2)
+    expected = cs.exact.effective_diffusion_1d(V, 0.5, np.zeros(1)).reshape(1, 1)
+    assert_within(evaluate(V, 0.5, tol), expected, tol)
+
+
+@pytest.mark.parametrize("q", [3, 8])
+def test_the_frequency_of_a_fast_variable_does_not_matter(q) -> None:
+    """y1 -> q y1 keeps measures and, in one direction alone, M."""
+    V1 = "cos(2*pi*y2[0])*cos(2*pi*{q}*y1[0]) + 0.5*cos(2*pi*(y2[0] - y2[1]))"
+    once, often = (evaluate(cs.Potential(V1.format(q=k), dim=2, scales=2), 1.0, 1e-5) for k in (1, q))
+    np.testing.assert_allclose(often.diffusion, once.diffusion, atol=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_random_coupled_potentials_on_the_line(seed) -> None:
+    """Sums and products of cosines with mixed frequencies, N = 2 and 3, from warm to cold, at drawn tolerances."""
+    random = np.random.default_rng(seed)
+    for scales in (2, 3) * 4:
+        V = cs.Potential(random_waves(random, scales), dim=1, scales=scales)
+        for sigma in (2.0, 0.5, 0.15):
+            tol = 10.0 ** -random.integers(4, 10)
+            expected = cs.exact.effective_diffusion_1d(V, sigma, np.zeros(1)).reshape(1, 1)
+            assert_within(evaluate(V, sigma, tol), expected, tol)
+
+
+def random_waves(random: np.random.Generator, scales: int) -> str:
+    def wave() -> str:
+        phase = " + ".join(f"({m})*y{k}" for k, m in enumerate(random.integers(-2, 3, scales), start=1))
+        return f"cos(2*pi*({phase}) + {random.uniform(0, 6.28):.2f})"
+
+    return " + ".join(f"({random.normal():.3f})*{wave()}*{wave()}" for _ in range(3))
+
+
+@pytest.mark.parametrize("width", [0.03, 0.1])
+def test_features_of_the_landscape_in_x_are_resolved_where_they_are(width) -> None:
+    """A bump in x that few of the macroscopic points see."""
+    x = np.linspace(-1, 1, 33)[:, None]
+    V = cs.Potential(f"4*exp(-((x - 0.5)/{width})**2)*cos(2*pi*y1) + 0.3*cos(2*pi*(y1 + y2))", dim=1, scales=2)
+    eff = cs.homogenize(V, sigma=0.5, tol=1e-6).evaluate(x)
+    error = np.abs(eff.diffusion[:, 0, 0] / cs.exact.effective_diffusion_1d(V, 0.5, x) - 1)
+    assert error.max() <= 1e-6
+    assert (error <= eff.error_estimate).all()
+
+
+@pytest.mark.parametrize("sharpness", [2e3, 2e4, 2e5])
+def test_narrow_wells_are_seen(sharpness) -> None:
+    V1 = f"exp({sharpness}*(cos(2*pi*(y1 - 0.37)) - 1)) + 0.3*cos(2*pi*y1)"
+    y = np.arange(2**17)[:, None] / 2**17
+    V = cs.Potential(V1, dim=1, scales=1)
+    values = V.evaluate_V1(np.zeros((1, 1)), y) / 0.5
+    expected = 1 / (np.exp(values).mean() * np.exp(-values).mean())
+    assert_within(evaluate(V, 0.5, 1e-8), expected * np.eye(1), 1e-8)
+
+
+def test_brackets_of_models_are_refused_in_words() -> None:
+    with pytest.raises(CoefficientError, match="not available yet"):
+        cs.homogenize(V_LINE, sigma=1.0, bounds=True)

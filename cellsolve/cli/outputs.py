@@ -15,6 +15,8 @@ def check_writable(path: Path) -> None:
     """Raise JobError where a file at ``path`` could not be made or replaced. Leaves nothing behind."""
     if path.is_dir():
         raise JobError(f"cannot write {path}: it is a folder. Give the path of a file.")
+    if path.exists() and not path.is_file():
+        raise JobError(f"cannot write {path}: it is no regular file. Give the path of a file.")
     if not path.parent.is_dir():
         raise JobError(f"cannot write {path}: there is no folder {path.parent}. Make it, or choose another output.")
     try:

@@ -10,10 +10,14 @@ from functools import cached_property
 
 import numpy as np
 
+from cellsolve.errors import MeshError
 from cellsolve.fem.line_elements import LineElements, line_elements
 from cellsolve.fem.space import FloatArray
 
 __all__ = ["BoxSpace", "along_axes", "along_axis"]
+
+
+_MAX_UNKNOWNS = 20_000_000
 
 
 class BoxSpace:
@@ -23,6 +27,11 @@ class BoxSpace:
     """
 
     def __init__(self, dim: int, n: int, order: int, period: FloatArray | None = None):
+        if (n * order) ** dim > _MAX_UNKNOWNS:
+            raise MeshError(
+                f"box: got n = {n}, order = {order}, which is {(n * order) ** dim:.1e} unknowns in {dim} dimensions, "
+                f"needed at most {_MAX_UNKNOWNS:.0e}. Choose smaller ones."
+            )
         self.dim = dim
         self.n = n
         self.order = order

@@ -51,9 +51,9 @@ class MeshSpace:
     """Periodic Lagrange elements of one order on a unit cell read from a file."""
 
     def __init__(self, cell: UnitCell, order: int = 2):
-        if not 1 <= order <= MAX_ORDER[cell.shape]:
+        if not isinstance(order, int) or not 1 <= order <= MAX_ORDER[cell.shape]:
             raise MeshError(
-                f"{cell.name}: got order = {order}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
+                f"{cell.name}: got order = {order!r}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
                 "Choose an order in that range."
             )
         self.cell = cell

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FloatArray", "PeriodicSpace", "flux", "mean_tensor"]
+__all__ = ["FloatArray", "PeriodicSpace", "flux"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -66,9 +66,3 @@ def flux(K: FloatArray, field: FloatArray) -> FloatArray:
         for j in range(1, K.shape[1]):
             result[:, :, i] += K[:, None, i, j] * field[:, :, j]
     return result
-
-
-def mean_tensor(K: FloatArray, dim: int) -> FloatArray:
-    """Sum over q of a weighted coefficient, as tensors: (b, q) or (b, d, d, q) -> (b, d, d)."""
-    total: FloatArray = K.sum(axis=-1)
-    return total[:, None, None] * np.eye(dim) if K.ndim == 2 else total

@@ -26,6 +26,7 @@ OnSolved = Callable[[FloatArray, IntArray], None]  # total gradients E (b, d, d,
 
 _WINDOW = 4  # steps over which the rate of convergence is measured
 _MAX_RESTARTS = 3
+_UNKNOWN = 1e100  # a drop not seen yet
 _ROUNDING = 1e-24  # of the energy: a step that gains less is noise
 
 
@@ -113,7 +114,7 @@ class _Run:
         self.gamma = _dot(self.r, z)
         self.first_gamma = self.gamma.copy()
         self.alpha = np.zeros_like(self.gamma)
-        self.drops = np.full((2 * _WINDOW, B, d), np.inf)
+        self.drops = np.full((2 * _WINDOW, B, d), _UNKNOWN)
 
     def step(self) -> None:
         """One iteration of conjugate gradients on every active problem."""
@@ -204,7 +205,7 @@ class _Run:
         """Go on from the true residual, where the recursive one has drifted away from it."""
         self.r[rows], self.p[rows], self.gamma[rows] = r, z, gamma
         self.restarts[rows] += 1
-        self.drops[0, rows] = np.inf
+        self.drops[0, rows] = _UNKNOWN
 
     def _compress(self) -> None:
         """Let frozen problems leave once they are a third of the batch."""

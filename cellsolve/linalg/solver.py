@@ -80,8 +80,12 @@ class CellSolver:
         method = self.choose(K)
         if method == "flux":
             return self._constant_flux(K, on_solved)
+        scale = np.abs(K).reshape(len(K), -1).max(axis=1)  # the tensor is linear in K; units must not meet rounding
+        K = K / scale.reshape((-1,) + (1,) * (K.ndim - 1))
         M = self.prepare(method, K)
-        return minimize_energy(self.space, self.space.weights * K, M, tol, start=start, on_solved=on_solved)
+        minimum = minimize_energy(self.space, self.space.weights * K, M, tol, start=start, on_solved=on_solved)
+        minimum.tensor *= scale[:, None, None]
+        return minimum
 
     def prepare(self, method: Method, K: FloatArray) -> Preconditioner:
         """The preconditioner of these coefficients, in two and three dimensions."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
+from pickle import PicklingError
 
 import numpy as np
 import numpy.typing as npt
 
+from cellsolve.errors import CoefficientError
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
 from cellsolve.multiscale.cost import problems_per_row
@@ -67,6 +69,13 @@ def _completed(
     try:
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except (PicklingError, AttributeError) as error:
+        if "pickle" not in str(error):
+            raise
+        raise CoefficientError(
+            f"the potential cannot be sent to worker processes: {error}. Define its functions at the top level of a "
+            "module, or use text."
+        ) from None
     finally:
         for future in futures:
             future.cancel()

@@ -13,7 +13,7 @@ import numpy as np
 from cellsolve.fem.space import FloatArray
 from cellsolve.multiscale.fields import Fields
 from cellsolve.multiscale.log_euclidean import compose, exp_derivative, spectrum
-from cellsolve.potentials import Potential, Term, macroscopic_terms
+from cellsolve.potentials import Potential, macroscopic_terms
 
 __all__ = ["Effective", "Report", "effective_coefficients"]
 
@@ -102,12 +102,8 @@ def _slow_part(potential: Potential, x: FloatArray) -> tuple[FloatArray, FloatAr
     points = {"x": tuple(x.T)}
     terms = macroscopic_terms(potential)
     value = _total([t.evaluate(points) for t in terms], len(x))
-    gradient = [_total([_derivative(t, i).evaluate(points) for t in terms], len(x)) for i in range(potential.dim)]
+    gradient = [_total([t.derivative(i).evaluate(points) for t in terms], len(x)) for i in range(potential.dim)]
     return value, np.stack(gradient, axis=-1)
-
-
-def _derivative(term: Term, component: int) -> Term:
-    return term.derivative(component)
 
 
 def _total(parts: list[FloatArray], count: int) -> FloatArray:

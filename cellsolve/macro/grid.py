@@ -22,6 +22,8 @@ __all__ = ["grid_points", "to_dataset"]
 def grid_points(grid: Mapping[str, npt.ArrayLike], dim: int) -> tuple[dict[str, FloatArray], FloatArray]:
     """Axes x0, x1 .. of a grid, checked, and its points (n0, n1, .., d)."""
     names = [f"x{i}" for i in range(dim)]
+    if not isinstance(grid, Mapping):
+        raise CoefficientError(f"got {grid!r:.40} as a grid, needed a mapping with the axes {names}.")
     if dim == 1 and set(grid) == {"x"}:
         grid = {"x0": grid["x"]}
     if set(grid) != set(names):

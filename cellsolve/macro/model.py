@@ -36,7 +36,12 @@ Progress = Callable[[int, int], None]
 
 
 def homogenize(
-    V: Potential, *, sigma: float, tol: float = 1e-6, cells: Sequence[Cell] | Cell | None = None
+    V: Potential,
+    *,
+    sigma: float,
+    tol: float = 1e-6,
+    cells: Sequence[Cell] | Cell | None = None,
+    bounds: bool = False,
 ) -> EffectiveModel:
     """The effective model of a particle in V0(x) + V1(x, x/eps, .., x/eps^N) at temperature sigma, as eps -> 0.
 
@@ -47,6 +52,8 @@ def homogenize(
     y_1 .. y_N, or one for all; by default unit boxes whose resolution is chosen to meet ``tol``. On a mesh, or a box
     with n and order given, the resolution stays, and ``error_estimate`` says what it is worth.
 
+    ``bounds``: brackets of M are not built yet, True is refused.
+
     Nothing is solved before the model is evaluated. Raises CoefficientError for arguments that do not fit.
 
     Source: Duncan, Duong, Pavliotis, J. Stat. Phys. 190:82 (2023), equation numbers as there.
@@ -55,6 +62,8 @@ def homogenize(
         raise CoefficientError(
             f"got a {type(V).__name__} as V, needed a Potential. Write cs.Potential(V1, dim=.., scales=..)."
         )
+    if bounds:
+        raise CoefficientError("got bounds = True, but brackets of M are not available yet. Leave it out.")
     return EffectiveModel(V, _positive("sigma", sigma), _tolerance(tol), _cells(V, cells))
 
 

@@ -22,7 +22,7 @@ class Cost:
     points: int
     problems: dict[int, int]  # level -> cell problems
     unknowns: dict[int, int]  # level -> unknowns of one corrector component
-    memory: int  # bytes of one worker's largest arrays
+    memory: int  # bytes of one worker's largest arrays, and of the results
     seconds: float  # of one worker
 
     @property
@@ -48,7 +48,8 @@ def estimate_cost(plan: Plan, points: int, rows_per_chunk: int, x: FloatArray) -
         problems[level.number] = once if level.number - 1 in plan.prepared else repeated[level.number] * points
         seconds += repeated[level.number] * points * _seconds_per_problem(plan, level, x)
     unknowns = {level.number: plan.solvers[level.number].space.n_dofs for level in plan.levels}
-    return Cost(points, problems, unknowns, _memory(plan, rows_per_chunk), seconds)
+    memory = _memory(plan, rows_per_chunk) + 3 * points * (1 + plan.dim) * block_size(plan.dim) * 8
+    return Cost(points, problems, unknowns, memory, seconds)
 
 
 def _memory(plan: Plan, rows: int) -> int:

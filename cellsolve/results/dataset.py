@@ -74,7 +74,9 @@ def write_netcdf(dataset: xarray.Dataset, path: str | os.PathLike[str]) -> None:
 
     Raises JobError when the place cannot be written.
     """
-    target = Path(path)
+    target = Path(path).resolve()  # through a link, to the file that it names
+    if target.exists() and not target.is_file():
+        raise JobError(f"cannot write {target}: it is no regular file. Give the path of a file.")
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
         os.close(handle)
