@@ -172,7 +172,7 @@ def tail(amplitudes: FloatArray) -> FloatArray:
 def aliasing_error(
     samples: FloatArray, densities: FloatArray, space: Space, foreseen: Sequence[FloatArray]
 ) -> FloatArray:
-    """Error (b,) of the averages <exp(f) ..> that come of interpolating samples f (b, n_0, .., n_(d-1), c).
+    """Errors (b, d), by direction, of averages <exp(f) ..> when samples f (b, n_0, .., n_(d-1), c) are interpolated.
 
     ``densities`` (b, r, q) are the first-order weights of f in those averages (energies, probabilities), each summing
     to one. Interpolation turns the mode m of f, m >= n/2, into m - n; so with amplitudes c of f and h of a weight
@@ -183,7 +183,7 @@ def aliasing_error(
     modes of a weight are not at hand, h = 1: the pointwise error. Modes that the samples cannot show are those that
     the finer scan of a few lines found, ``foreseen`` (amplitudes for each direction), or the decay of the others.
     """
-    total = np.zeros(len(samples))
+    errors = np.zeros((len(samples), samples.ndim - 2))
     for axis in range(1, samples.ndim - 1):
         count = samples.shape[axis]
         if count == 1:
@@ -195,8 +195,8 @@ def aliasing_error(
         folded = np.abs(m - count * np.round(m / count)).astype(int)
         unseen = slice(count // 2, None)
         first_order = (c * (h + h[:, folded]))[:, unseen].sum(axis=1)
-        total += 4.0 * first_order + 0.5 * (2.0 * c[:, unseen].sum(axis=1)) ** 2
-    return total
+        errors[:, axis - 1] = 4.0 * first_order + 0.5 * (2.0 * c[:, unseen].sum(axis=1)) ** 2
+    return errors
 
 
 def with_foreseen(c: FloatArray, foreseen: FloatArray, half: int) -> FloatArray:

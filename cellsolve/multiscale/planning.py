@@ -70,7 +70,8 @@ def make_plan(
 
 def refined(planned: Planned) -> Planned:
     """The same with finer lattices."""
-    samplings = {k: _finer(s) if isinstance(s, Lattice) else s for k, s in planned.plan.samplings.items()}
+    everywhere = np.ones(planned.plan.dim, dtype=np.bool_)
+    samplings = {k: _finer(s, everywhere) if isinstance(s, Lattice) else s for k, s in planned.plan.samplings.items()}
     return replace(planned, plan=replace(planned.plan, samplings=samplings, prepared={}))
 
 
@@ -93,9 +94,10 @@ def raised(planned: Planned, seen: dict[int, float], levels: list[int]) -> Plann
     return replace(planned, plan=plan, rungs=rungs, discretization=known)
 
 
-def _finer(lattice: Lattice) -> Lattice:
-    """Counts a third larger, and even."""
-    return replace(lattice, counts=tuple(n if n == 1 else 2 * -(-2 * n // 3) for n in lattice.counts))
+def _finer(lattice: Lattice, coarse: npt.NDArray[np.bool_]) -> Lattice:
+    """Counts a third larger, and even, in the directions that are too coarse."""
+    counts = [2 * -(-2 * n // 3) if n > 1 and c else n for n, c in zip(lattice.counts, coarse, strict=True)]
+    return replace(lattice, counts=tuple(counts))
 
 
 class _Planner:
@@ -187,7 +189,7 @@ class _Planner:
         allowed = self.share * (len(self.plan.levels) - k)
         while True:
             samples = self._confirm(level)
-            if not self._refine_lattice(k, float(samples.interpolation.max()), allowed):
+            if not self._refine_lattice(k, samples, allowed):
                 return
 
     def _confirm(self, level: Level) -> Samples:
@@ -224,12 +226,13 @@ class _Planner:
         )
         return bool((fine - coarse <= 0.1 * fine + 0.02 * self.plan.sigma).all())
 
-    def _refine_lattice(self, k: int, error: float, allowed: float) -> bool:
-        """Make the lattice of y_k finer, or give it up for quadrature points, if its error is not allowed."""
+    def _refine_lattice(self, k: int, samples: Samples, allowed: float) -> bool:
+        """Make the lattice of y_k finer where its error is not allowed, or give it up for quadrature points."""
         sampling = self.plan.samplings.get(k)
-        if not isinstance(sampling, Lattice) or error <= allowed:
+        if not isinstance(sampling, Lattice) or max(sampling.counts) == 1 or samples.interpolation.max() <= allowed:
             return False
-        finer = _finer(sampling)
+        coarse = (samples.directions > allowed / (2 * self.plan.dim)) & (np.array(sampling.counts) > 1)
+        finer = _finer(sampling, coarse if coarse.any() else np.ones_like(coarse))
         too_fine = max(finer.counts) > _MAX_LINE[len(finer.counts)]
         self.plan.samplings[k] = AtPoints(0, len(finer.counts)) if too_fine else finer
         return True

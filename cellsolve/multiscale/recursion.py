@@ -92,6 +92,7 @@ class Samples:
     iteration: FloatArray  # (U,) relative error by stopping early, summed over the levels inside
     interpolation: FloatArray  # (U,) relative error by the lattices, summed over the levels inside
     discretization: dict[int, float]  # level -> relative error of its space at its hardest problems
+    directions: FloatArray  # (d,) the largest error by the lattice of the last level, by direction
 
     def for_rows(self, count: int) -> Samples:
         """The same samples for any rows, where they are free of what the rows fix."""
@@ -143,6 +144,7 @@ def run_level(
         return problems.pass_through(wanted)
     channels = np.empty((problems.count, (1 + len(wanted)) * block_size(solver.space.dim)))
     iteration, interpolation, contrast = np.zeros((3, problems.count))
+    directions = np.zeros(plan.dim)
     for start in range(0, problems.count, solver.batch):
         numbers = np.arange(start, min(start + solver.batch, problems.count))
         samples = problems.inner_samples(numbers)
@@ -153,11 +155,14 @@ def run_level(
         if samples is not None and isinstance(plan.samplings[level.number], Lattice):
             values = samples.channels[..., : block_size(plan.dim)]
             foreseen = plan.foreseen[level.number]
-            interpolation[numbers] = aliasing_error(values, result.densities, solver.space, foreseen)
+            errors = aliasing_error(values, result.densities, solver.space, foreseen)
+            interpolation[numbers] = errors.sum(axis=1)
+            directions = np.maximum(directions, errors.max(axis=0))
         tally.add(level.number, result.iterations, int((~result.converged).sum()))
-    interpolation = np.maximum(interpolation, _check_lattice(problems, tally))
+    between = _check_lattice(problems, tally)
     seen_error = _check_hardest(problems, channels, contrast, tally)
-    return problems.collect(channels, iteration, interpolation, seen_error, wanted)
+    collected = problems.collect(channels, iteration, np.maximum(interpolation, between), seen_error, wanted)
+    return replace(collected, directions=np.maximum(directions, between))
 
 
 def _check_lattice(problems: _LevelProblems, tally: Tally) -> float:
@@ -305,7 +310,7 @@ class _LevelProblems:
             errors = {**self.inner.discretization, **errors}
             rows = self.inner.inverse[self.representatives]
             own = own + np.stack([self.inner.iteration[rows], self.inner.interpolation[rows]])
-        return Samples(fields, self.inverse, own[0], own[1], errors)
+        return Samples(fields, self.inverse, own[0], own[1], errors, np.zeros(self.plan.dim))
 
     def pass_through(self, derivatives: tuple[int, ...]) -> Samples:
         """A level on which nothing varies: Khat_(k-1) = Khat_k, or I at the innermost."""
