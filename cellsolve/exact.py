@@ -45,7 +45,8 @@ def effective_diffusion_1d(V: Potential, sigma: float, x: ArrayLike, period: flo
 
     Z and Zhat are computed to about 1e-13, at any temperature: with the trapezoidal rule in variables in which V1 is
     smooth, with bisected Gauss panels in those with a kink, only in the variables that occur, and apart where V1 is a
-    sum of parts without a common variable. Errors: CoefficientError for a wrong argument; ConvergenceError with the
+    sum of parts without a common variable. Features narrower than about 1/500 of a period can escape the grids.
+    Errors: CoefficientError for a wrong argument; ConvergenceError with the
     best M where the grid would become too large. Source: Duncan, Duong, Pavliotis (2023), Proposition 1.
     """
     logs = _log_averages_1d(V, sigma, x, period)
