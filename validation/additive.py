@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 import cellsolve as cs
-from cellsolve.validation import Claim, print_claims
+from cellsolve.validation import Claim, accuracy_claims, print_claims
 
 PARTS = ("cos(2*pi*y)", "0.7*sin(2*pi*y) + 0.3*cos(4*pi*y)", "exp(0.5*cos(2*pi*y))")
 TOL = 1e-8
@@ -24,11 +24,10 @@ def compare(dim: int, sigma: float) -> tuple[float, float]:
 
 
 def run(effort: int = 1) -> list[Claim]:
-    claims = []
+    claims = list[Claim]()
     for dim, sigma in ((2, 1.0), (2, 0.3), (3, 1.0)) if effort else ((2, 1.0),):
         error, estimate = compare(dim, sigma)
-        claims.append(Claim(f"additive, d = {dim}, sigma = {sigma}: relative error of M", error, TOL))
-        claims.append(Claim(f"additive, d = {dim}, sigma = {sigma}: true error / estimate", error / estimate, 1.0))
+        claims += accuracy_claims(f"additive, d = {dim}, sigma = {sigma}", error, estimate, TOL)
     return claims
 
 

@@ -16,7 +16,7 @@ from _fourier import grid, homogenized
 import cellsolve as cs
 from cellsolve.multiscale.lattice import Lattice
 from cellsolve.multiscale.recursion import Tally, sample_level
-from cellsolve.validation import Claim, print_claims
+from cellsolve.validation import Claim, accuracy_claims, print_claims
 
 TEXT = "cos(2*pi*y1[0])*cos(2*pi*y2[0]) + 0.5*sin(2*pi*(y1[1] + y2[1])) + 0.5*cos(2*pi*(y2[0] - y2[1]))"
 SIGMA = 1.0
@@ -56,8 +56,7 @@ def run(effort: int = 1) -> list[Claim]:
     for tol in (1e-3, 1e-6, 1e-8) if effort else (1e-6,):
         effective = cs.homogenize(V, sigma=SIGMA, tol=tol).evaluate(np.zeros(2))
         error = relative(effective.diffusion, K0 / Z)
-        claims.append(Claim(f"tol = {tol:g}: relative error of M", error, tol))
-        claims.append(Claim(f"tol = {tol:g}: true error / estimate", error / float(effective.error_estimate), 1.0))
+        claims += accuracy_claims(f"tol = {tol:g}", error, float(effective.error_estimate), tol)
     for count in (4, 8, 12) if effort else (6,):
         error, estimate = lattice_errors(count)
         claims.append(Claim(f"{count} x {count} lattice: true error {error:.1e} / estimate", error / estimate, 1.0))

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 import cellsolve as cs
-from cellsolve.validation import Claim, print_claims
+from cellsolve.validation import Claim, accuracy_claims, print_claims
 
 TOL = 1e-8
 POTENTIALS = {
@@ -46,15 +46,14 @@ def compare(V: cs.Potential, sigma: float) -> tuple[float, float]:
 
 
 def run(effort: int = 1) -> list[Claim]:
-    claims = []
+    claims = list[Claim]()
     for name, (text, scales) in POTENTIALS.items():
         V = cs.Potential(text, dim=1, scales=scales)
         for coldness in COLDNESS if effort else COLDNESS[:2]:
             sigma = 2.0 if coldness is None else oscillation(V) / coldness
             error, estimate = compare(V, sigma)
             label = f"{name}, N = {scales}, sigma = {sigma:.3g}"
-            claims.append(Claim(f"{label}: relative error of M", error, TOL))
-            claims.append(Claim(f"{label}: true error / estimate", error / estimate, 1.0))
+            claims += accuracy_claims(label, error, estimate, TOL)
     return claims
 
 

@@ -65,13 +65,12 @@ def _with_fine_spaces(
     while True:
         attempt = Tally()
         samples = sample_level(planned.plan, {"x": x}, 0, 0, derivatives, attempt)
-        coarse = [k for k in planned.too_coarse(samples.discretization) if k in planned.plan.checkers]
-        if not coarse:
+        if not planned.too_coarse(samples.discretization):
             tally.merge(attempt)
             return planned, samples
         attempt.unconverged = 0  # given up, whatever became of them
         tally.merge(attempt)
-        planned = raised(planned, samples.discretization, coarse)
+        planned = raised(planned, samples.discretization)
         planned = planned.with_plan(prepared(planned.plan, tally))
 
 

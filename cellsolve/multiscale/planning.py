@@ -58,7 +58,8 @@ class Planned:
 
     def too_coarse(self, seen: dict[int, float]) -> list[int]:
         """Levels whose space was seen to miss its share, and can be exchanged for a finer one."""
-        return [k for k, error in seen.items() if error > 2.0 * self.share and not self.ladders[k].fixed]
+        exchangeable = {k for k in self.plan.checkers if not self.ladders[k].fixed}
+        return [k for k, error in seen.items() if error > 2.0 * self.share and k in exchangeable]
 
 
 def make_plan(
@@ -75,20 +76,19 @@ def refined(planned: Planned) -> Planned:
     return replace(planned, plan=replace(planned.plan, samplings=samplings, prepared={}))
 
 
-def raised(planned: Planned, seen: dict[int, float], levels: list[int]) -> Planned:
-    """The same with the next finer space on some levels, where their ladders go on."""
+def raised(planned: Planned, seen: dict[int, float]) -> Planned:
+    """The same with the next finer space on the levels that were seen to be too coarse."""
+    levels = planned.too_coarse(seen)
     plan, rungs = planned.plan, dict(planned.rungs)
     solvers, checkers, samplings = dict(plan.solvers), dict(plan.checkers), dict(plan.samplings)
     for k in levels:
-        if k not in checkers:
-            continue
         rungs[k] += 1
         solvers[k] = checkers.pop(k)
         if isinstance(samplings.get(k), AtPoints):
             samplings[k] = AtPoints(len(solvers[k].space.weights), plan.dim)
         if rungs[k] + 1 < len(planned.ladders[k].makers):
             checkers[k] = CellSolver(planned.ladders[k].makers[rungs[k] + 1]())
-    last_word = {k: error for k, error in seen.items() if k in levels and k not in checkers}
+    last_word = {k: seen[k] for k in levels if k not in checkers}
     known = {**planned.discretization, **last_word}
     plan = replace(plan, solvers=solvers, checkers=checkers, samplings=samplings, prepared={})
     return replace(planned, plan=plan, rungs=rungs, discretization=known)

@@ -5,6 +5,7 @@ Points are given by name, {"x": (x0, x1), "y1": (y10, y11)}: d component arrays 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -122,48 +123,8 @@ class CallableTerm:
 
 
 @dataclass(frozen=True)
-class GradientTerm:
-    """d/dx_component of a callable term, from the user's own gradient (..., d)."""
-
-    term: CallableTerm
-    component: int
-
-    @property
-    def variables(self) -> frozenset[Variable]:
-        return self.term.variables
-
-    @property
-    def kinks(self) -> frozenset[Variable]:
-        return self.term.kinks
-
-    @property
-    def depth(self) -> int:
-        return self.term.depth
-
-    def evaluate(self, points: Points) -> FloatArray:
-        stacked, shape = _stacked(points, self.term.names)
-        assert self.term.gradient is not None
-        label = f"{self.term.label}_gradient"
-        result = _called(label, self.term.gradient, stacked)
-        needed = (*shape, self.term.dim)
-        if result.shape != needed:
-            raise CoefficientError(
-                f"{label} gave shape {result.shape} for points of shape {needed}; {needed} is needed."
-            )
-        part: FloatArray = result[..., self.component]
-        return part
-
-    def derivative(self, component: int) -> Term:
-        return DifferenceTerm(self, component)
-
-
-@dataclass(frozen=True)
-class DifferenceTerm:
-    """d/dx_i f = (45 (f_1 - f_-1) - 9 (f_2 - f_-2) + (f_3 - f_-3)) / 60 h, f_k = f(x + k h e_i).
-
-    The step is h = 1e-3 max(1, |x_i|). The error is h^6 |f^(7)| / 140, which is 7e-21 |f^(7)| at |x_i| <= 1, plus
-    rounding of about 2e-13 |f|: twelve digits for a function that varies over lengths of one.
-    """
+class _DerivativeTerm(ABC):
+    """d/dx_component of a term; it holds the variables of the term."""
 
     term: Term
     component: int
@@ -180,6 +141,43 @@ class DifferenceTerm:
     def depth(self) -> int:
         return self.term.depth
 
+    @abstractmethod
+    def evaluate(self, points: Points) -> FloatArray: ...
+
+    def derivative(self, component: int) -> Term:
+        return DifferenceTerm(self, component)
+
+
+@dataclass(frozen=True)
+class GradientTerm(_DerivativeTerm):
+    """d/dx_component of a callable term, from the user's own gradient (..., d)."""
+
+    term: CallableTerm
+
+    def evaluate(self, points: Points) -> FloatArray:
+        stacked, shape = _stacked(points, self.term.names)
+        assert self.term.gradient is not None
+        label = f"{self.term.label}_gradient"
+        result = _called(label, self.term.gradient, stacked)
+        needed = (*shape, self.term.dim)
+        if result.shape != needed:
+            raise CoefficientError(
+                f"{label} gave shape {result.shape} for points of shape {needed}; {needed} is needed."
+            )
+        part: FloatArray = result[..., self.component]
+        return part
+
+
+@dataclass(frozen=True)
+class DifferenceTerm(_DerivativeTerm):
+    """d/dx_i f = (45 (f_1 - f_-1) - 9 (f_2 - f_-2) + (f_3 - f_-3)) / 60 h, f_k = f(x + k h e_i).
+
+    The step is h = 1e-3 max(1, |x_i|). The error is h^6 |f^(7)| / 140, which is 7e-21 |f^(7)| at |x_i| <= 1, plus
+    rounding of about 2e-13 |f|: twelve digits for a function that varies over lengths of one.
+    """
+
+    term: Term
+
     def evaluate(self, points: Points) -> FloatArray:
         centre = points["x"][self.component]
         step = DIFFERENCE_STEP * np.maximum(1.0, np.abs(centre))
@@ -194,9 +192,6 @@ class DifferenceTerm:
         x = list(points["x"])
         x[self.component] = x[self.component] + shift
         return self.term.evaluate({**points, "x": tuple(x)})
-
-    def derivative(self, component: int) -> Term:
-        return DifferenceTerm(self, component)
 
 
 def _depth(variables: frozenset[Variable]) -> int:

@@ -16,7 +16,7 @@ from types import ModuleType
 
 from cellsolve.errors import JobError
 
-__all__ = ["Claim", "cases", "print_claims"]
+__all__ = ["Claim", "accuracy_claims", "cases", "print_claims"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,14 @@ class Claim:
     @property
     def passed(self) -> bool:
         return self.measured <= self.bound
+
+
+def accuracy_claims(label: str, error: float, estimate: float, tol: float) -> list[Claim]:
+    """That a relative error of M meets its tolerance, and that its estimate covers it."""
+    return [
+        Claim(f"{label}: relative error of M", error, tol),
+        Claim(f"{label}: true error / estimate", error / estimate, 1.0),
+    ]
 
 
 def cases(effort: int = 1) -> dict[str, Callable[[], list[Claim]]]:
