@@ -10,7 +10,7 @@ from problems import ELEMENTS, SHAPES, SKEWED, FloatArray, mesh, random_tensors,
 
 from cellsolve.cells import BoxCell, UnitCell, box_cell
 from cellsolve.errors import MeshError
-from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.box_space import BoxSpace, element_box
 from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MAX_ORDER, MeshSpace
 from cellsolve.fem.resolution import Space, space_ladder
@@ -32,7 +32,7 @@ def element_space(shape: str, order: int, skewed: bool = False) -> MeshSpace:
 
 
 def box_space(dim: int, n: int, order: int, skewed: bool = False) -> BoxSpace:
-    return BoxSpace(dim, n, order, np.array(SKEWED[dim]) if skewed else None)
+    return element_box(dim, n, order, np.array(SKEWED[dim]) if skewed else None)
 
 
 def line_space(n: int, order: int, skewed: bool = False) -> LineSpace:
@@ -146,12 +146,12 @@ def test_box_gradients_of_waves_converge_spectrally(dim, k, skewed) -> None:
 
 
 def test_box_gradients_of_a_wave_reach_rounding() -> None:
-    assert wave(BoxSpace(2, 4, 14), [1, -1]) < 1e-11
+    assert wave(element_box(2, 4, 14), [1, -1]) < 1e-11
 
 
 @pytest.mark.parametrize(("dim", "n", "order"), BOXES)
 def test_box_quadrature_is_exact_for_the_degree_promised(dim, n, order) -> None:
-    space = BoxSpace(dim, n, order)
+    space = element_box(dim, n, order)
     degree = 2 * order + 1
     expected = (1.0 / (degree + 1)) ** dim
     assert space.weights @ (space.points**degree).prod(axis=1) == pytest.approx(expected, rel=1e-13)
@@ -231,7 +231,7 @@ def test_linear_interpolation_reproduces_first_order_functions(shape, order) -> 
 
 @cache
 def smooth_reference() -> FloatArray:
-    return tensor_of(BoxSpace(2, 8, 10))
+    return tensor_of(element_box(2, 8, 10))
 
 
 def tensor_of(space: Space) -> FloatArray:
@@ -265,7 +265,7 @@ BOX_ORDERS = [(2, [12, 24]), (3, [8, 16]), (4, [8, 12]), (5, [6, 8]), (6, [8, 10
 
 @pytest.mark.parametrize(("order", "counts"), BOX_ORDERS)
 def test_observed_order_on_boxes_is_twice_that_of_the_elements(order, counts) -> None:
-    orders = observed_orders([BoxSpace(2, n, order) for n in counts], counts)
+    orders = observed_orders([element_box(2, n, order) for n in counts], counts)
     assert orders[-1] == pytest.approx(2 * order, abs=0.2)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from problems import COUPLED, LANDSCAPES, SKEWED, FloatArray, random_tensors, relative_error, structured_cell
 
 import cellsolve as cs
-from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.box_space import element_box
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.multiscale.fields import Fields, block_size, pack, unpack
 from cellsolve.multiscale.lattice import (
@@ -205,7 +205,7 @@ def plane_wave(components: FloatArray, period: FloatArray) -> FloatArray:
 @pytest.mark.parametrize("kind", ["box", "skewed box", "mesh", "skewed mesh"])
 def test_lattices_carry_waves_to_the_points(kind) -> None:
     period = np.array(SKEWED[2]) if "skewed" in kind else np.eye(2)
-    space = BoxSpace(2, 2, 3, period) if "box" in kind else MeshSpace(structured_cell("triangle", 3, period), 2)
+    space = element_box(2, 2, 3, period) if "box" in kind else MeshSpace(structured_cell("triangle", 3, period), 2)
     lattice = Lattice((5, 6), period)
     samples = plane_wave(lattice.components(space), period)
     expected = plane_wave(space.points.T, period)

@@ -7,6 +7,7 @@ region.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from cellsolve.errors import CoefficientError
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
-from cellsolve.potentials import Variable, parse_expression
+from cellsolve.potentials import Expression, Variable, parse_expression
 
 __all__ = ["Coefficient", "coefficient_at", "coefficients_at"]
 
@@ -91,7 +92,7 @@ def _value_at(value: Value, points: FloatArray) -> FloatArray:
     """One value at points (m, d): (m,) or (d, d, m)."""
     count, dim = points.shape
     if isinstance(value, str):
-        expression = parse_expression(value, {"y": dim})
+        expression = _parsed(value, dim)
         components = {Variable("y", i): points[:, i] for i in range(dim)}
         return np.broadcast_to(np.asarray(expression.evaluate(components), dtype=float), (count,)).copy()
     if callable(value):
@@ -105,6 +106,11 @@ def _value_at(value: Value, points: FloatArray) -> FloatArray:
     if constant.shape != (dim, dim):
         raise CoefficientError(f"got a coefficient of shape {constant.shape}, needed a number or ({dim}, {dim}).")
     return np.repeat(constant[:, :, None], count, axis=2)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, dim: int) -> Expression:
+    return parse_expression(text, {"y": dim})
 
 
 _ACCEPTED = "a number, a (d, d) array, a text in y[0], y[1] .., a callable of points (q, d), or {region: any of these}"

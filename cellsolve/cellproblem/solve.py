@@ -12,7 +12,8 @@ import numpy.typing as npt
 from cellsolve.cellproblem.bounds import check_bounds_available, lower_bound
 from cellsolve.cellproblem.coefficient import Coefficient, coefficient_at, coefficients_at
 from cellsolve.errors import CoefficientError, ConvergenceError
-from cellsolve.fem.resolution import Cell, Ladder, Space, space_ladder
+from cellsolve.fem.box_space import BoxSpace, prolonged
+from cellsolve.fem.resolution import Cell, Ladder, Space, fitted_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.cg import CellMinimum
 from cellsolve.linalg.solver import CellSolver, Method
@@ -21,6 +22,7 @@ from cellsolve.linalg.threads import one_thread
 __all__ = ["CellProblemSolution", "CellProblemSolutions", "SolutionReport", "solve_cell_problem", "solve_cell_problems"]
 
 _ITERATION_SHARE = 0.1  # of tol
+_PREDICTED_SHARE = 0.25  # of tol, when a resolution is predicted
 _SAFETY = 1.5  # on the difference of two discretizations: covers the better one's error up to half that difference
 _PROBES = 6  # problems by which the resolution of a batch is judged
 _Evaluate = Callable[[Space], FloatArray]
@@ -138,7 +140,7 @@ class _Outcome:
 def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool, method: Method | None) -> _Outcome:
     _check(cell, tol)
     start = time.perf_counter()
-    ladder = space_ladder(cell, order)
+    ladder = fitted_ladder(cell, lambda view: _hardest_rows(evaluate(view)), _PREDICTED_SHARE * tol, order)
     resolved = _resolve(ladder, evaluate, tol, method)
     solver, difference = resolved.solver, resolved.difference
     space, K = solver.space, evaluate(solver.space)
@@ -181,12 +183,17 @@ def _resolve(ladder: Ladder, evaluate: _Evaluate, tol: float, method: Method | N
     probes, difference = _in_batches(solver, K[rows], _ITERATION_SHARE * tol), np.inf
     for other in spaces:
         next_solver = CellSolver(other, method)
-        next_probes = _in_batches(next_solver, evaluate(other)[rows], _ITERATION_SHARE * tol)
+        start = _prolonged(probes, solver.space, other)
+        next_probes = _in_batches(next_solver, evaluate(other)[rows], _ITERATION_SHARE * tol, start)
         difference = _relative_difference(probes.tensor, next_probes.tensor)
         if difference <= 0.5 * tol or ladder.fixed:
             break
         solver, probes = next_solver, next_probes
     return _Resolved(solver, rows, probes, difference)
+
+
+def _hardest_rows(K: FloatArray) -> FloatArray:
+    return K[_hardest(K)]
 
 
 def _hardest(K: FloatArray) -> npt.NDArray[np.int64]:
@@ -195,9 +202,19 @@ def _hardest(K: FloatArray) -> npt.NDArray[np.int64]:
     return np.sort(np.argsort(-contrast, kind="stable")[:_PROBES])
 
 
-def _in_batches(solver: CellSolver, K: FloatArray, tol: float) -> CellMinimum:
+def _prolonged(minimum: CellMinimum, space: Space, other: Space) -> FloatArray | None:
+    """The correctors as first guess on another box."""
+    if not (isinstance(space, BoxSpace) and isinstance(other, BoxSpace)):
+        return None
+    return prolonged(minimum.correctors, space, other)
+
+
+def _in_batches(solver: CellSolver, K: FloatArray, tol: float, guess: FloatArray | None = None) -> CellMinimum:
     size = solver.batch
-    parts = [solver.solve(K[start : start + size], tol) for start in range(0, len(K), size)]
+    parts = [
+        solver.solve(K[i : i + size], tol, start=None if guess is None else guess[i : i + size])
+        for i in range(0, len(K), size)
+    ]
     names = ("tensor", "correctors", "iterations", "error", "residual", "converged")
     return CellMinimum(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 

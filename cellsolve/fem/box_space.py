@@ -1,52 +1,55 @@
-"""BoxSpace: tensor-product finite elements of order p on a box (any parallelepiped) cell.
+"""BoxSpace: tensor products of periodic line bases on a box (any parallelepiped) cell.
 
-D and D^T are one-dimensional matrices applied along axes; nothing is assembled.
-With y = P^T s, s in the unit cube and the rows of P the period vectors, grad_y = P^-1 grad_s.
+    elements        n^d elements of order p, p + 1 Gauss points a direction, exact to degree 2p + 1
+    trigonometric   polynomials of degree (n - 1)/2, collocated at n^d nodes
+
+D and D^T are one-dimensional matrices applied along axes; nothing is assembled. With y = P^T s, s in the unit cube and
+the rows of P the period vectors, grad_y = P^-1 grad_s. Fields keep their shapes (b, .., q), but in memory the problems
+run fastest: every product along an axis is then a wide one, and pointwise factors are shared by long runs of numbers.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
 from cellsolve.errors import MeshError
-from cellsolve.fem.line_elements import LineElements, line_elements
-from cellsolve.fem.space import FloatArray
+from cellsolve.fem.line_basis import LineBasis
+from cellsolve.fem.line_elements import element_values, line_elements
+from cellsolve.fem.space import FloatArray, batch_first, batch_last
+from cellsolve.fem.trigonometric_line import trigonometric_line, trigonometric_matrix
 
-__all__ = ["BoxSpace", "along_axes", "along_axis"]
-
+__all__ = ["BoxSpace", "along_axes", "along_axis", "element_box", "prolonged", "trigonometric_box"]
 
 _MAX_UNKNOWNS = 20_000_000
 
 
 class BoxSpace:
-    """n^d elements of order p on the cell spanned by the rows of ``period``.
+    """Products of d functions of a line basis on the cell spanned by the rows of ``period``; d = 2, 3."""
 
-    d = 2, 3, with p + 1 Gauss points a direction, exact to degree 2p + 1. (For d = 1 see `LineSpace`.)
-    """
-
-    def __init__(self, dim: int, n: int, order: int, period: FloatArray | None = None):
-        if (n * order) ** dim > _MAX_UNKNOWNS:
-            raise MeshError(
-                f"box: got n = {n}, order = {order}, which is {(n * order) ** dim:.1e} unknowns in {dim} dimensions, "
-                f"needed at most {_MAX_UNKNOWNS:.0e}. Choose smaller ones."
-            )
+    def __init__(self, dim: int, line: LineBasis, period: FloatArray | None = None):
         self.dim = dim
-        self.n = n
-        self.order = order
+        self.line = line
+        self.n, self.order = line.n, line.order
         self.period = np.eye(dim) if period is None else np.array(period, dtype=float)
-        self.line: LineElements = line_elements(n, order)
-        self.n_dofs = len(self.line.nodes) ** dim
+        self.n_dofs = len(line.nodes) ** dim
         self.inverse_period = np.linalg.inv(self.period)
 
     def __repr__(self) -> str:
-        return f"BoxSpace(dim={self.dim}, n={self.n}, order={self.order})"
+        kind = f"trigonometric, {self.order} nodes" if self.is_collocated else f"n={self.n}, order={self.order}"
+        return f"BoxSpace(dim={self.dim}, {kind})"
 
     @property
     def axis_points(self) -> FloatArray:
         """Quadrature points (q1,) along each direction, as fractions of the period."""
         return self.line.points
+
+    @property
+    def is_collocated(self) -> bool:
+        """Are the quadrature points the nodes?"""
+        return self.line.values is None
 
     @cached_property
     def points(self) -> FloatArray:
@@ -67,63 +70,115 @@ class BoxSpace:
         return None if np.array_equal(self.period, np.eye(self.dim)) else self.inverse_period
 
     def gradient(self, u: FloatArray) -> FloatArray:
+        if u.ndim == 1:
+            one: FloatArray = self.gradient(u[None])[0]
+            return one
         lead, n1, q1 = u.shape[:-1], len(self.line.nodes), len(self.line.points)
-        result = np.empty((int(np.prod(lead)), self.dim, q1**self.dim))
-        grid = u.reshape((-1,) + (n1,) * self.dim)
-        for component, part in enumerate(_partial_derivatives(grid, self.line)):
-            result[:, component] = part.reshape(len(result), -1)
+        grid = batch_last(u).reshape((-1,) + (n1,) * self.dim + lead[:1])
+        parts = np.empty((self.dim, len(grid), *(q1,) * self.dim, lead[0]))
+        _partial_derivatives(grid, self.line, parts)
         if self._scale is not None:
-            result = np.matmul(self._scale, result)
-        return result.reshape((*lead, self.dim, -1))
+            parts = np.tensordot(self._scale, parts, axes=1)
+        parts = parts.reshape(self.dim, *lead[1:], -1, lead[0])
+        result: FloatArray = parts.transpose(len(lead) + 1, *range(1, len(lead)), 0, len(lead))
+        return result
 
     def divergence(self, field: FloatArray) -> FloatArray:
+        if field.ndim == 2:
+            one: FloatArray = self.divergence(field[None])[0]
+            return one
         lead, q1 = field.shape[:-2], len(self.line.points)
+        parts = field.transpose(len(lead), *range(1, len(lead)), len(lead) + 1, 0)
         if self._scale is not None:
-            field = np.matmul(self._scale.T, field)
-        grid = field.reshape((-1, self.dim) + (q1,) * self.dim)
-        return _divergence(grid, self.line).reshape((*lead, self.n_dofs))
+            parts = np.tensordot(self._scale.T, parts, axes=1)
+        grid = parts.reshape((self.dim, -1) + (q1,) * self.dim + lead[:1])
+        return batch_first(_divergence(grid, self.line).reshape((*lead[1:], self.n_dofs, lead[0])))
 
 
-def _partial_derivatives(u: FloatArray, line: LineElements) -> list[FloatArray]:
-    """All d/ds_k of u (m, n1, .., n1) at the points; the interpolations along the other axes are shared."""
-    value, parts = u, list[FloatArray]()
-    for axis in range(u.ndim - 1, 0, -1):
-        parts = [along_axis(line.values, part, axis) for part in parts]
-        parts.insert(0, along_axis(line.derivatives, value, axis))
-        if axis > 1:
+def element_box(dim: int, n: int, order: int, period: FloatArray | None = None) -> BoxSpace:
+    """n^d elements of order p."""
+    _refuse_huge(f"n = {n}, order = {order}", n * order, dim)
+    return BoxSpace(dim, line_elements(n, order), period)
+
+
+def trigonometric_box(dim: int, n: int, period: FloatArray | None = None) -> BoxSpace:
+    """Trigonometric polynomials on n^d nodes, n odd."""
+    _refuse_huge(f"n = {n}", n, dim)
+    return BoxSpace(dim, trigonometric_line(n), period)
+
+
+def _refuse_huge(got: str, per_axis: int, dim: int) -> None:
+    if per_axis**dim > _MAX_UNKNOWNS:
+        raise MeshError(
+            f"box: got {got}, which is {per_axis**dim:.1e} unknowns in {dim} dimensions, "
+            f"needed at most {_MAX_UNKNOWNS:.0e}. Choose smaller ones."
+        )
+
+
+def prolonged(u: FloatArray, coarse: BoxSpace, fine: BoxSpace) -> FloatArray:
+    """Functions u (b, r, n) of one space, interpolated at the nodes of another one on the same cell."""
+    nodes, line = fine.line.nodes, coarse.line
+    trigonometric = trigonometric_matrix(line.order, nodes) if coarse.is_collocated else None
+    matrix = element_values(line.n, line.order, nodes) if trigonometric is None else trigonometric
+    b, r = u.shape[:2]
+    values = along_axes(matrix, batch_last(u).reshape((r, *(len(line.nodes),) * coarse.dim, b)))
+    return batch_first(values.reshape(r, fine.n_dofs, b))
+
+
+def _partial_derivatives(u: FloatArray, line: LineBasis, parts: FloatArray) -> None:
+    """All d/ds_k of u (m, n1, .., n1, b) at the points, into (d, m, q1, .., q1, b); interpolations are shared."""
+    dim = len(parts)
+    if line.values is None:
+        for k in range(dim):
+            along_axis(line.derivatives, u, k + 1, parts[k])
+        return
+    value, unfinished = u, list[FloatArray]()
+    for axis in range(dim, 0, -1):
+        last = axis == 1
+        unfinished.insert(0, value)
+        matrices = [line.derivatives, *[line.values] * (len(unfinished) - 1)]
+        unfinished = [
+            along_axis(matrix, part, axis, parts[k] if last else None)
+            for k, (matrix, part) in enumerate(zip(matrices, unfinished, strict=True))
+        ]
+        if not last:
             value = along_axis(line.values, value, axis)
-    return parts
 
 
-def _divergence(field: FloatArray, line: LineElements) -> FloatArray:
-    """Adjoint of `_partial_derivatives`: (m, d, q1, .., q1) -> (m, n1, .., n1)."""
+def _divergence(parts: FloatArray, line: LineBasis) -> FloatArray:
+    """Adjoint of `_partial_derivatives`: (d, m, q1, .., q1, b) -> (m, n1, .., n1, b)."""
+    transposed = None if line.values is None else line.values.T
     value: FloatArray | None = None
-    parts = [field[:, k] for k in range(field.shape[1])]
+    remaining = list(parts)
     for axis in range(1, len(parts) + 1):
-        derivative, *others = parts
+        derivative, *others = remaining
         carried = along_axis(line.derivatives.T, derivative, axis)
         if value is not None:
-            carried += along_axis(line.values.T, value, axis)
+            carried += along_axis(transposed, value, axis)
         value = carried
-        parts = [along_axis(line.values.T, part, axis) for part in others]
+        remaining = [along_axis(transposed, part, axis) for part in others]
     assert value is not None
     return value
 
 
-def along_axis(matrix: FloatArray, u: FloatArray, axis: int) -> FloatArray:
-    """Apply a matrix along one axis of an array, as one BLAS product (or one per leading index)."""
-    shape = u.shape
-    if axis == u.ndim - 1:
-        return (u.reshape(-1, shape[-1]) @ matrix.T).reshape((*shape[:-1], len(matrix)))
-    lead = int(np.prod(shape[:axis]))
-    product = np.matmul(matrix, u.reshape(lead, shape[axis], -1))
-    result: FloatArray = product.reshape((*shape[:axis], len(matrix), *shape[axis + 1 :]))
-    return result
+def along_axis(matrix: FloatArray | None, u: FloatArray, axis: int, out: FloatArray | None = None) -> FloatArray:
+    """Apply a matrix (None: the identity) along one axis of an array, as one BLAS product for each leading index."""
+    if matrix is None:
+        return u
+    shape = (*u.shape[:axis], len(matrix), *u.shape[axis + 1 :])
+    if out is None:
+        out = np.empty(shape)
+    lead, trail = prod(u.shape[:axis]), prod(u.shape[axis + 1 :])
+    if trail == 1:
+        np.matmul(u.reshape(lead, -1), matrix.T, out=out.reshape(lead, -1))
+    else:
+        np.matmul(matrix, u.reshape(lead, -1, trail), out=out.reshape(lead, -1, trail))
+    return out
 
 
-def along_axes(matrix: FloatArray, u: FloatArray) -> FloatArray:
-    """Apply one matrix along every axis but the first."""
-    for axis in range(u.ndim - 1, 0, -1):
+def along_axes(matrix: FloatArray | None, u: FloatArray) -> FloatArray:
+    """Apply one matrix along every axis but the first and the last."""
+    for axis in range(1, u.ndim - 1):
         u = along_axis(matrix, u, axis)
     return u
 

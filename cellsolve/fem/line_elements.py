@@ -1,33 +1,18 @@
-"""Periodic line elements of order p on [0, 1): the factors that the tensor-product space is made of.
+"""Periodic line elements of order p on [0, 1).
 
 Nodal Lagrange basis at the Gauss-Lobatto points of n equal elements, Gauss-Legendre quadrature inside each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import scipy.linalg
 from numpy.polynomial import legendre
 
+from cellsolve.fem.line_basis import LineBasis
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["LineElements", "gauss_lobatto", "lagrange_basis", "line_elements"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LineElements:
-    """Values and derivatives of the n1 = n p periodic shape functions at q1 = n m quadrature points."""
-
-    values: FloatArray  # (q1, n1)
-    derivatives: FloatArray  # (q1, n1)
-    points: FloatArray  # (q1,)
-    weights: FloatArray  # (q1,)
-    nodes: FloatArray  # (n1,)
-    eigenvalues: FloatArray  # (n1,) of  A s = lambda M s,  s^T M s = 1
-    modes: FloatArray  # (n1, n1), a mode s a column
-    to_nodes: FloatArray  # (n1, q1) interpolation inside the elements, averaged where two of them meet
+__all__ = ["element_values", "gauss_lobatto", "lagrange_basis", "line_elements"]
 
 
 def gauss_lobatto(order: int) -> FloatArray:
@@ -52,15 +37,18 @@ def lagrange_basis(nodes: FloatArray, points: FloatArray) -> tuple[FloatArray, F
     return values, np.atleast_2d(slopes)
 
 
-def line_elements(n: int, order: int) -> LineElements:
-    """n equal elements of order p on the unit circle, p + 1 Gauss points in each."""
+def line_elements(n: int, order: int) -> LineBasis:
+    """n equal elements of order p on the unit circle, p + 1 Gauss points in each; ``to_nodes`` interpolates inside the
+    elements and averages where two of them meet."""
     x, w = legendre.leggauss(order + 1)
     local_nodes = gauss_lobatto(order)
     values, derivatives = _periodic_matrices(n, local_nodes, x)
     weights = np.tile(w / (2 * n), n)
     eigenvalues, modes = _modes(values, derivatives, weights)
     start = np.arange(n)[:, None] / n
-    return LineElements(
+    return LineBasis(
+        n=n,
+        order=order,
         values=values,
         derivatives=derivatives,
         points=(start + (x + 1) / (2 * n)).ravel(),
@@ -70,6 +58,16 @@ def line_elements(n: int, order: int) -> LineElements:
         modes=modes,
         to_nodes=_to_nodes(n, local_nodes, x),
     )
+
+
+def element_values(n: int, order: int, points: FloatArray) -> FloatArray:
+    """Shape functions (q, n p) of n elements at any points of [0, 1)."""
+    element = np.minimum((points * n).astype(int), n - 1)
+    basis, _ = lagrange_basis(gauss_lobatto(order), 2.0 * (points * n - element) - 1.0)
+    values = np.zeros((len(points), n * order))
+    for local in range(order + 1):
+        values[np.arange(len(points)), (element * order + local) % (n * order)] += basis[:, local]
+    return values
 
 
 def _to_nodes(n: int, nodes: FloatArray, x: FloatArray) -> FloatArray:

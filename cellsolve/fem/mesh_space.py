@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 
 from cellsolve.cells import UnitCell, periodic_classes
 from cellsolve.errors import MeshError
-from cellsolve.fem.space import FloatArray
+from cellsolve.fem.space import FloatArray, batch_fastest
 
 __all__ = ["MAX_ORDER", "MeshSpace"]
 
@@ -92,12 +92,12 @@ class MeshSpace:
 
     def gradient(self, u: FloatArray) -> FloatArray:
         columns = self.D @ u.reshape(-1, self.n_dofs).T
-        return np.ascontiguousarray(columns.T).reshape((*u.shape[:-1], self.dim, -1))
+        return _keep_batch_fastest(columns.T.reshape((*u.shape[:-1], self.dim, -1)))
 
     def divergence(self, field: FloatArray) -> FloatArray:
         lead = field.shape[:-2]
         columns = self._transpose @ field.reshape(int(np.prod(lead)), -1).T
-        return np.ascontiguousarray(columns.T).reshape((*lead, self.n_dofs))
+        return _keep_batch_fastest(columns.T.reshape((*lead, self.n_dofs)))
 
     @cached_property
     def pattern(self) -> Pattern:
@@ -131,6 +131,10 @@ class MeshSpace:
         total = sp.csr_array(sp.coo_array((entry.ravel(), (fine.ravel(), column.ravel())), shape=shape))
         count = np.bincount(self.element_dofs.ravel(), minlength=self.n_dofs)
         return sp.csr_array(sp.diags_array(1.0 / count) @ total)
+
+
+def _keep_batch_fastest(values: FloatArray) -> FloatArray:
+    return batch_fastest(values) if values.ndim > 1 else np.ascontiguousarray(values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,8 @@
 """The spaces to try on a cell, coarse to fine: each is judged by the next one.
 
-Box cells without a resolution of their own offer a ladder of n and p. A cell whose resolution is fixed (a mesh file, or
-a box with n and order given) offers that one, and another only to measure its error.
+Box cells without a resolution of their own offer a ladder that fits the coefficient: trigonometric polynomials where it
+is smooth, elements where it is sharp or of high contrast. A cell whose resolution is fixed (a mesh file, or a box with
+n and order given) offers that one, and another only to measure its error.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from cellsolve.cells import BoxCell, UnitCell
-from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.box_space import BoxSpace, element_box, trigonometric_box
 from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MeshSpace
+from cellsolve.fem.smoothness import Look, needed_resolution
 
-__all__ = ["Cell", "Ladder", "Space", "TensorSpace", "space_ladder"]
+__all__ = ["Cell", "Ladder", "Space", "TensorSpace", "fitted_ladder", "space_ladder"]
 
 Cell = BoxCell | UnitCell
 TensorSpace = BoxSpace | LineSpace
 Space = TensorSpace | MeshSpace
+Maker = Callable[[], Space]
 
-# n is a power of two, so that edges at dyadic places coincide with element faces. Smooth fields want high order on
-# few elements; strong ones want more elements, because Green-Jacobi iterations grow with the variation inside one.
+# n is a power of two, so that edges at dyadic places coincide with element faces.
 _BOX_STEPS: dict[int, tuple[tuple[int, int], ...]] = {
     1: tuple((2**j, 8) for j in range(1, 12)),
     2: (*((2, p) for p in (4, 6, 8, 10, 12)), (4, 8), (4, 10), (4, 12), (8, 8), (8, 12), (16, 8), (16, 12), (32, 8)),
@@ -30,27 +32,65 @@ _BOX_STEPS: dict[int, tuple[tuple[int, int], ...]] = {
 }
 _FIXED_ORDER, _FIXED_N = 6, 4
 
+_WAVES = (5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 29, 33, 37, 41, 47, 53, 61, 69, 79)
+_MOST_WAVES = {2: 61, 3: 33}
+
+# Green-Jacobi iterations grow with the variation of log K inside one element, and dense derivatives carry rounding from
+# large K to small: measured, trigonometric polynomials are the faster ones up to exp(8), and past exp(14), exp(24) ..
+# four, eight .. elements a side.
+_ELEMENTS_BY_CONTRAST = ((14.0, 4), (24.0, 8), (60.0, 16), (float("inf"), 32))
+_SMOOTH_CONTRAST = 8.0
+_ORDERS = (4, 6, 8, 10, 12)
+_POINTS_PER_NODE = 1.3  # nodes of elements for one trigonometric node
+_MOST_NODES = {2: 400, 3: 100}  # a side
+
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
     """Makers of spaces, coarse to fine. ``fixed``: the first one is used whatever the second one says of it."""
 
-    makers: tuple[Callable[[], Space], ...]
+    makers: tuple[Maker, ...]
     fixed: bool
 
 
 def space_ladder(cell: Cell, order: int = 2) -> Ladder:
-    """The spaces to try on a cell; ``order`` is that of the elements on a mesh."""
+    """The spaces to try on a cell for any coefficient; ``order`` is that of the elements on a mesh."""
     if isinstance(cell, UnitCell):
         other = order - 1 if order > 1 else 2
         return Ladder((partial(MeshSpace, cell, order), partial(MeshSpace, cell, other)), fixed=True)
     if cell.n is None and cell.order is None:
-        return Ladder(tuple(_box(cell, n, p) for n, p in _BOX_STEPS[cell.dim]), fixed=False)
+        return Ladder(tuple(_elements(cell, n, p) for n, p in _BOX_STEPS[cell.dim]), fixed=False)
     n, p = cell.n or _FIXED_N, cell.order or _FIXED_ORDER
-    return Ladder((_box(cell, n, p), _box(cell, n, p + 2)), fixed=True)
+    return Ladder((_elements(cell, n, p), _elements(cell, n, p + 2)), fixed=True)
 
 
-def _box(cell: BoxCell, n: int, order: int) -> Callable[[], Space]:
+def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2) -> Ladder:
+    """The spaces to try on a cell for coefficients that can be looked at on any grid, to reach an error ``tol``."""
+    general = space_ladder(cell, order)
+    if general.fixed or cell.dim == 1:
+        return general
+    assert isinstance(cell, BoxCell)
+    need = needed_resolution(look, cell.dim, cell.period, tol)
+    if need is None:
+        return general
+    if need.log_contrast <= _SMOOTH_CONTRAST and need.nodes <= _MOST_WAVES[cell.dim]:
+        waves = [n for n in _WAVES if n >= need.nodes]
+        return Ladder(tuple(partial(trigonometric_box, cell.dim, n, cell.period) for n in waves), fixed=False)
+    return Ladder(tuple(_elements(cell, n, p) for n, p in _steps(cell.dim, need.nodes, need.log_contrast)), fixed=False)
+
+
+def _steps(dim: int, needed: int, contrast: float) -> list[tuple[int, int]]:
+    """Elements a side by the contrast, orders from what ``needed`` trigonometric nodes ask for, then more elements."""
+    n = next(count for limit, count in _ELEMENTS_BY_CONTRAST if contrast <= limit)
+    steps = list[tuple[int, int]]()
+    while n * _ORDERS[0] <= _MOST_NODES[dim]:
+        least = max(_POINTS_PER_NODE * needed, 0 if not steps else steps[-1][0] * steps[-1][1] + 1)
+        steps += [(n, p) for p in _ORDERS if least <= n * p <= _MOST_NODES[dim]]
+        n *= 2
+    return steps
+
+
+def _elements(cell: BoxCell, n: int, order: int) -> Maker:
     if cell.dim == 1:
         return partial(LineSpace, n, order, cell.period)
-    return partial(BoxSpace, cell.dim, n, order, cell.period)
+    return partial(element_box, cell.dim, n, order, cell.period)

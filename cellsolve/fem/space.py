@@ -3,7 +3,8 @@
     A(K) = D^T diag(w K) D,     b_e = -D^T (w K e),     K_hom e.e = sum_q w_q (e + D theta)_q^T K_q (e + D theta)_q
 
 Shapes: functions (..., n), gradients and fluxes (..., d, q), coefficients (b, q) where K is a multiple of the
-identity and (b, d, d, q) where it is a tensor. Weights sum to the fraction of the period that the cell fills,
+identity and (b, d, d, q) where it is a tensor. In memory the problems b run fastest (`batch_fastest`): results do not
+depend on that, speed does. Weights sum to the fraction of the period that the cell fills,
 so every sum over q is an average over the whole period.
 """
 
@@ -14,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FloatArray", "PeriodicSpace", "flux"]
+__all__ = ["FloatArray", "PeriodicSpace", "batch_fastest", "batch_first", "batch_last", "flux", "of_problems"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -56,11 +57,33 @@ class PeriodicSpace(Protocol):
         ...
 
 
+def batch_fastest(values: FloatArray) -> FloatArray:
+    """The same array (b, ..), kept in memory so that its first axis runs fastest."""
+    return batch_first(np.ascontiguousarray(batch_last(values)))
+
+
+def batch_last(values: FloatArray) -> FloatArray:
+    """(b, ..) seen as (.., b)."""
+    return values.transpose(*range(1, values.ndim), 0)
+
+
+def batch_first(values: FloatArray) -> FloatArray:
+    """(.., b) seen as (b, ..)."""
+    return values.transpose(values.ndim - 1, *range(values.ndim - 1))
+
+
+def of_problems(values: FloatArray, rows: npt.NDArray[np.int64]) -> FloatArray:
+    """The problems ``rows``, in ascending order, of an array (b, ..), kept like it."""
+    if len(rows) == len(values):
+        return values
+    return batch_first(batch_last(values).take(rows, axis=-1))
+
+
 def flux(K: FloatArray, field: FloatArray) -> FloatArray:
     """K times a field: (b, q) or (b, d, d, q) with (b, r, d, q) -> (b, r, d, q)."""
     if K.ndim == 2:
         return K[:, None, None, :] * field
-    result = np.empty(np.broadcast_shapes(field.shape, (K.shape[0], 1, 1, 1)))
+    result = np.empty_like(field)
     for i in range(K.shape[1]):
         np.multiply(K[:, None, i, 0], field[:, :, 0], out=result[:, :, i])
         for j in range(1, K.shape[1]):

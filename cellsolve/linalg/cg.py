@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.fem.space import FloatArray, PeriodicSpace, flux
+from cellsolve.fem.space import FloatArray, PeriodicSpace, batch_fastest, flux, of_problems
 from cellsolve.linalg.preconditioner import Preconditioner
 
 __all__ = ["CellMinimum", "OnSolved", "energy_tensor", "minimize_energy"]
@@ -27,6 +27,7 @@ OnSolved = Callable[[FloatArray, IntArray], None]  # total gradients E (b, d, d,
 _WINDOW = 4  # steps over which the rate of convergence is measured
 _MAX_RESTARTS = 3
 _UNKNOWN = 1e100  # a drop not seen yet
+_PATIENCE = 0.5  # steps, on average over the batch, that are cheaper than a check
 _ROUNDING = 1e-24  # of the energy: a step that gains less is noise
 
 
@@ -44,10 +45,12 @@ class CellMinimum:
 
 def energy_tensor(E: FloatArray, F: FloatArray) -> FloatArray:
     """T_rs = sum_q E_r . F_s of total gradients and weighted fluxes (b, d, d, q) -> symmetric (b, d, d)."""
-    b, d = E.shape[:2]
-    T = np.matmul(E.reshape(b, d, -1), F.reshape(b, d, -1).swapaxes(1, 2))
-    result: FloatArray = 0.5 * (T + T.swapaxes(1, 2))
-    return result
+    d = E.shape[1]
+    T = np.empty((len(E), d, d))
+    for r in range(d):
+        for s in range(r, d):
+            T[:, r, s] = T[:, s, r] = np.einsum("biq,biq->b", E[:, r], F[:, s])
+    return T
 
 
 def minimize_energy(
@@ -89,6 +92,7 @@ class _Run:
         on_solved: OnSolved | None,
     ):
         B, d, n = len(C), space.dim, space.n_dofs
+        C = batch_fastest(C)
         self.space, self.C, self.M, self.tol, self.on_solved = space, C, preconditioner, tol, on_solved
         self.minimum = CellMinimum(
             tensor=np.full((B, d, d), np.nan),
@@ -103,8 +107,9 @@ class _Run:
         self.active = np.ones(B, dtype=np.bool_)
         self.restarts = np.zeros(B, dtype=np.int64)
         self.count = 0
-        first_flux = flux(C, np.broadcast_to(self.identity, (B, d, d, C.shape[-1])))
-        self.u = np.zeros((B, d, n)) if start is None else start.copy()
+        self.waiting = 0  # steps that problems which seem done have waited for company
+        first_flux = flux(C, batch_fastest(np.broadcast_to(self.identity, (B, d, d, C.shape[-1]))))
+        self.u = batch_fastest(np.zeros((B, d, n)) if start is None else start.copy())
         self.r = -space.divergence(first_flux)
         if start is not None:
             self.r -= space.divergence(flux(C, space.gradient(self.u)))
@@ -130,7 +135,7 @@ class _Run:
         beta = np.divide(gamma, self.gamma, out=np.zeros_like(gamma), where=usable & (self.gamma > 0))
         self.p *= beta[..., None]
         self.p += z
-        self.drops = np.roll(self.drops, 1, axis=0)
+        self.drops[1:] = self.drops[:-1]
         self.drops[0] = alpha * self.gamma
         self.alpha = alpha
         self.gamma = gamma
@@ -159,11 +164,14 @@ class _Run:
         remaining = self.remaining()
         enough = max(self.tol, _ROUNDING) * self.energy
         candidates = np.flatnonzero(self.active & (remaining <= enough).all(axis=1))
-        if not len(candidates):
+        self.waiting += len(candidates)
+        if not self._worth_checking(len(candidates)):
             return
+        self.waiting = 0
         some = self.M.take(candidates)
-        E = self.identity + self.space.gradient(self.u[candidates])
-        F = flux(self.C[candidates], E)
+        E = self.space.gradient(of_problems(self.u, candidates))
+        E += self.identity
+        F = flux(of_problems(self.C, candidates), E)
         T = energy_tensor(E, F)
         r = -self.space.divergence(F)
         z = some.apply(r)
@@ -175,11 +183,16 @@ class _Run:
         stuck = ~done & ((self.restarts[candidates] >= _MAX_RESTARTS) | (self.tol < _ROUNDING))
         self._store(candidates, T, error, gamma, done, done | stuck)
         if self.on_solved is not None and done.any():
-            self.on_solved(E[done], self.index[candidates[done]])
+            self.on_solved(of_problems(E, np.flatnonzero(done)), self.index[candidates[done]])
         drifted = (gamma > 2.0 * self.gamma[candidates]).any(axis=1)
         again = ~done & ~stuck & drifted
         self._restart(candidates[again], r[again], z[again], gamma[again])
         self._compress()
+
+    def _worth_checking(self, candidates: int) -> bool:
+        """Checks come in few and large batches: one costs about as much as a step, for those that could have left."""
+        active = int(self.active.sum())
+        return candidates > 0 and (candidates == active or self.waiting >= _PATIENCE * active)
 
     def _store(
         self,
@@ -214,7 +227,7 @@ class _Run:
         keep = np.flatnonzero(self.active)
         self.M = self.M.take(keep)
         for name in ("C", "u", "r", "p", "gamma", "alpha", "first_gamma", "energy", "index", "restarts", "active"):
-            setattr(self, name, getattr(self, name)[keep])
+            setattr(self, name, of_problems(getattr(self, name), keep))
         self.drops = self.drops[:, keep]
 
     def give_up(self) -> None:
@@ -222,8 +235,8 @@ class _Run:
         rows = np.flatnonzero(self.active)
         if not len(rows):
             return
-        E = self.identity + self.space.gradient(self.u[rows])
-        T = energy_tensor(E, flux(self.C[rows], E))
+        E = self.identity + self.space.gradient(of_problems(self.u, rows))
+        T = energy_tensor(E, flux(of_problems(self.C, rows), E))
         error = (self.remaining()[rows] / np.einsum("brr->br", T)).sum(axis=1)
         nobody = np.zeros(len(rows), dtype=np.bool_)
         self._store(rows, T, error, self.gamma[rows], nobody, ~nobody)

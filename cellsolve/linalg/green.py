@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsolve.fem.box_space import BoxSpace, along_axes
-from cellsolve.fem.space import FloatArray
+from cellsolve.fem.space import FloatArray, batch_fastest, batch_first, batch_last, of_problems
 from cellsolve.linalg.preconditioner import Preconditioner
 
 __all__ = ["BoxGreen", "Scaled", "box_green", "box_green_jacobi", "is_smooth", "isotropic_part"]
@@ -31,18 +31,16 @@ class BoxGreen:
     """Fast diagonalization: G = (S x S) (sum_k c_k lambda_k)^-1 (S x S)^T."""
 
     modes: FloatArray  # (n1, n1)
-    inverse: FloatArray  # (1 or b, 1, n1, .., n1)
-    shape: tuple[int, ...]  # (n1, .., n1)
+    inverse: FloatArray  # (n1, .., n1, 1 or b)
 
     def apply(self, R: FloatArray) -> FloatArray:
-        grid = along_axes(self.modes.T, R.reshape((-1, *self.shape)))
-        grid = grid.reshape((*R.shape[:2], *self.shape))
+        last = batch_last(R)
+        grid = along_axes(self.modes.T, last.reshape((-1, *self.inverse.shape[:-1], last.shape[-1])))
         grid *= self.inverse
-        return along_axes(self.modes, grid.reshape((-1, *self.shape))).reshape(R.shape)
+        return batch_first(along_axes(self.modes, grid).reshape(last.shape))
 
     def take(self, rows: IntArray) -> BoxGreen:
-        inverse = self.inverse if len(self.inverse) == 1 else self.inverse[rows]
-        return BoxGreen(self.modes, inverse, self.shape)
+        return self if self.inverse.shape[-1] == 1 else BoxGreen(self.modes, self.inverse.take(rows, axis=-1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +56,7 @@ class Scaled:
         return z
 
     def take(self, rows: IntArray) -> Scaled:
-        return Scaled(self.inner.take(rows), self.root[rows])
+        return Scaled(self.inner.take(rows), of_problems(self.root, rows))
 
 
 def box_green(space: BoxSpace, K: FloatArray) -> BoxGreen:
@@ -66,23 +64,27 @@ def box_green(space: BoxSpace, K: FloatArray) -> BoxGreen:
     dim, line = space.dim, space.line
     grids = np.meshgrid(*[line.eigenvalues] * dim, indexing="ij")
     ratios = _directional_shares(space, K)
-    total = sum(ratios[:, k].reshape((-1, 1) + (1,) * dim) * grids[k] for k in range(dim))
+    total = sum(grids[k][..., None] * ratios[:, k] for k in range(dim))
     positive = np.asarray(total) > 0
     constant_mode = _CONSTANT_SHARE / np.where(positive, total, np.inf).min()
     inverse = np.divide(1.0, total, out=np.full_like(total, constant_mode), where=positive)
-    return BoxGreen(line.modes, inverse, grids[0].shape)
+    return BoxGreen(line.modes, inverse)
 
 
 def box_green_jacobi(space: BoxSpace, K: FloatArray) -> Scaled:
     """Green-Jacobi with kappa carried to the nodes by interpolation of log kappa inside the elements."""
-    log_kappa = np.log(isotropic_part(K, space.dim))
-    at_nodes = along_axes(space.line.to_nodes, log_kappa.reshape(_grid_shape(space)))
+    kappa = isotropic_part(K, space.dim)
+    if space.is_collocated:
+        return Scaled(box_green(space, K), batch_fastest(1.0 / np.sqrt(kappa))[:, None])
+    at_nodes = along_axes(space.line.to_nodes, np.log(kappa).reshape(_grid_shape(space)))
     root = np.exp(-0.5 * at_nodes).reshape(len(K), 1, space.n_dofs)
-    return Scaled(box_green(space, K), root)
+    return Scaled(box_green(space, K), batch_fastest(root))
 
 
 def is_smooth(space: BoxSpace, K: FloatArray) -> bool:
     """Does log kappa survive the way to the nodes and back? A jump loses half its height, a smooth field little."""
+    if space.is_collocated:
+        return True
     log_kappa = np.log(isotropic_part(K, space.dim)).reshape(_grid_shape(space))
     back = along_axes(space.line.values, along_axes(space.line.to_nodes, log_kappa))
     return bool(np.abs(back - log_kappa).max() <= 0.2 * np.ptp(log_kappa))
@@ -95,7 +97,7 @@ def isotropic_part(K: FloatArray, dim: int) -> FloatArray:
 
 
 def _grid_shape(space: BoxSpace) -> tuple[int, ...]:
-    return (-1,) + (len(space.line.points),) * space.dim
+    return (-1,) + (len(space.line.points),) * space.dim + (1,)
 
 
 def _directional_shares(space: BoxSpace, K: FloatArray) -> FloatArray:

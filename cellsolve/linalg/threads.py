@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 __all__ = ["one_thread"]
 
@@ -13,5 +14,11 @@ __all__ = ["one_thread"]
 @contextmanager
 def one_thread() -> Iterator[None]:
     """As a context or a decorator: numerical libraries use one thread inside."""
-    with threadpool_limits(limits=1):
+    with _controller().limit(limits=1):
         yield
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """The numerical libraries of this process: finding them takes a millisecond, and they stay."""
+    return ThreadpoolController()

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cellsolve.fem.box_space import along_axis
+from cellsolve.fem.box_space import BoxSpace, along_axis
 from cellsolve.fem.resolution import Space, TensorSpace
 from cellsolve.fem.space import FloatArray
+from cellsolve.fem.trigonometric_line import trigonometric_matrix
 from cellsolve.potentials import Variable
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
     "moves",
     "needed_count",
     "tail",
-    "trigonometric_matrix",
     "with_foreseen",
 ]
 
@@ -119,18 +119,6 @@ def moves(period_vector: FloatArray, name: str, variables: frozenset[Variable]) 
     return any(component != 0.0 and Variable(name, i) in variables for i, component in enumerate(period_vector))
 
 
-def trigonometric_matrix(count: int, points: FloatArray) -> FloatArray:
-    """Interpolation from j/n, j = 0..n-1, to points of the unit circle: (q, n)."""
-    t = points[:, None] - np.arange(count) / count
-    t = t - np.round(t)
-    sine = np.sin(np.pi * t)
-    on_sample = np.abs(sine) < 1e-14
-    kernel = np.sin(count * np.pi * t) / (count * np.where(on_sample, 1.0, sine))
-    if count % 2 == 0:
-        kernel = kernel * np.cos(np.pi * t)
-    return np.where(on_sample, 1.0, kernel)
-
-
 def fourier_amplitudes(values: FloatArray, axis: int) -> FloatArray:
     """|f_m + f_-m| amplitudes, m = 0 .. n/2, along one axis, which moves to the end; every other axis is kept."""
     count = values.shape[axis]
@@ -149,8 +137,12 @@ def extended(amplitudes: FloatArray) -> FloatArray:
     The last two bands of two give the rate, slowed a little, because amplitudes of analytic functions often fall faster
     at first; the last amplitude seen is never trusted to be smaller than the rate predicts.
     """
+    return continued(amplitudes, 4 * (amplitudes.shape[-1] - 1) + 1)
+
+
+def continued(amplitudes: FloatArray, total: int) -> FloatArray:
+    """The last of the amplitudes (..., m), and as many more as make ``total``, by their geometric decay."""
     seen = amplitudes.shape[-1]
-    count = 2 * (seen - 1)
     if seen < 4:
         rate = np.full(amplitudes.shape[:-1], 0.5)
     else:
@@ -158,7 +150,7 @@ def extended(amplitudes: FloatArray) -> FloatArray:
         rate = np.clip(band / np.maximum(before, 1e-300), 1e-4, 0.96) ** (0.5 * _SLOWING)
     edge = np.maximum(amplitudes[..., -1], amplitudes[..., -2] * rate)
     edge = np.maximum(edge, 1e-16 * amplitudes.max(axis=-1))
-    beyond = edge[..., None] * rate[..., None] ** np.arange(2 * count + 2 - seen)
+    beyond = edge[..., None] * rate[..., None] ** np.arange(total + 1 - seen)
     return np.concatenate([amplitudes[..., :-1], beyond], axis=-1)
 
 
@@ -213,7 +205,8 @@ def with_foreseen(c: FloatArray, foreseen: FloatArray, half: int) -> FloatArray:
 def _weight_modes(densities: FloatArray, space: Space, axis: int, count: int) -> FloatArray:
     """Bounds (b, count) of the Fourier modes 0, 1, .. of the weights along one axis, over all modes of the others.
 
-    Quadrature shows a mode where there are four points a wave; those beyond are taken for as large as the last shown.
+    Gauss points show a mode where there are four of them a wave, collocation where there are more than two; the decay
+    of the last modes shown is carried on.
     """
     if not isinstance(space, TensorSpace):
         return np.ones((len(densities), count))
@@ -221,10 +214,9 @@ def _weight_modes(densities: FloatArray, space: Space, axis: int, count: int) ->
     waves = np.exp(-2j * np.pi * np.outer(space.axis_points, np.arange(count)))
     modes = np.abs(np.moveaxis(grid, 2 + axis, -1) @ waves)
     bounds: FloatArray = modes.reshape((*densities.shape[:2], -1, count)).sum(axis=2).max(axis=1)
-    shown = max(len(space.axis_points) // 4, 2)
-    if count > shown + 1:
-        bounds[:, shown + 1 :] = bounds[:, shown // 2 + 1 : shown + 1].max(axis=1, keepdims=True)
-    return bounds
+    collocated = isinstance(space, BoxSpace) and space.is_collocated
+    shown = max((len(space.axis_points) - 1) // 2 if collocated else len(space.axis_points) // 4, 2)
+    return continued(bounds[:, : shown + 1], count) if count > shown + 1 else bounds
 
 
 def needed_count(amplitudes: FloatArray, tolerance: float) -> int:

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsolve.cells import BoxCell
-from cellsolve.fem.resolution import Cell, Ladder, space_ladder
+from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.resolution import Cell, Ladder, fitted_ladder, space_ladder
 from cellsolve.fem.space import FloatArray
+from cellsolve.fem.trigonometric_line import trigonometric_matrix
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import log_distance
 from cellsolve.multiscale.lattice import (
@@ -26,15 +28,15 @@ from cellsolve.multiscale.lattice import (
     moves,
     needed_count,
     tail,
-    trigonometric_matrix,
 )
 from cellsolve.multiscale.level import level_coefficient, terms_at
-from cellsolve.multiscale.recursion import Plan, Rows, Samples, Tally, run_level, sample_level
+from cellsolve.multiscale.recursion import Plan, Rows, Samples, Tally, lattice_error, prepared, run_level, sample_level
 from cellsolve.potentials import Level, Potential, Variable, levels_of
 
 __all__ = ["Planned", "make_plan", "raised", "refined"]
 
 _MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature points are the better places
+_PREDICTED_SHARE = 0.5  # of the error allowed to a space, when it is predicted
 _LINES = 2  # lines scanned in each component
 _PROBES = 6
 _CANDIDATES = 512
@@ -58,7 +60,7 @@ class Planned:
 
     def too_coarse(self, seen: dict[int, float]) -> list[int]:
         """Levels whose space was seen to miss its share, and can be exchanged for a finer one."""
-        exchangeable = {k for k in self.plan.checkers if not self.ladders[k].fixed}
+        exchangeable = {k for k in self.plan.checkers or {} if not self.ladders[k].fixed}
         return [k for k, error in seen.items() if error > 2.0 * self.share and k in exchangeable]
 
 
@@ -80,7 +82,7 @@ def raised(planned: Planned, seen: dict[int, float]) -> Planned:
     """The same with the next finer space on the levels that were seen to be too coarse."""
     levels = planned.too_coarse(seen)
     plan, rungs = planned.plan, dict(planned.rungs)
-    solvers, checkers, samplings = dict(plan.solvers), dict(plan.checkers), dict(plan.samplings)
+    solvers, checkers, samplings = dict(plan.solvers), dict(plan.checkers or {}), dict(plan.samplings)
     for k in levels:
         rungs[k] += 1
         solvers[k] = checkers.pop(k)
@@ -112,6 +114,7 @@ class _Planner:
         self.random = np.random.default_rng(20230)
         self.plan = Plan(levels, sigma, max(tol / (200 * len(levels)), 1e-15), {}, {})
         self.discretization = dict[int, float]()
+        self.checkers = dict[int, CellSolver]()
         self.ladders = {k: space_ladder(cell) for k, cell in enumerate(cells, start=1)}
         self.rungs = dict[int, int]()
 
@@ -120,7 +123,9 @@ class _Planner:
             if level.number < len(self.plan.levels):
                 self._choose_sampling(level)
             self._choose_space(level)
-        return Planned(self.plan, self.discretization, self.share, self.ladders, self.rungs)
+        self._prepare()
+        plan = replace(self.plan, checkers=self.checkers)
+        return Planned(plan, self.discretization, self.share, self.ladders, self.rungs)
 
     def _rows(self, count: int, outer: int) -> Rows:
         """Random values of x, among the macroscopic points, and of y_1 .. y_outer."""
@@ -156,18 +161,20 @@ class _Planner:
         samples take for lower ones show there. None where no lattice will do.
         """
         lines = self._lines(level)
-        between = self.random.random(_BETWEEN)
-        actual = self._along(level, lines, between, direction)
-        count = 16
-        while count <= _MAX_LINE[len(direction)]:
-            values = self._along(level, lines, np.arange(count) / count, direction)
+        between, count = self.random.random(_BETWEEN), 16
+        first = self._along(level, lines, np.concatenate([np.arange(count) / count, between]), direction)
+        values, actual = first[:, :count], first[:, count:]
+        while True:
             amplitudes = fourier_amplitudes(values, 1)
             rest = tail(amplitudes).max()
             error = np.abs(trigonometric_matrix(count, between) @ values - actual).max()
             if rest <= np.sqrt(self.share) and error <= max(rest, 0.01 * self.share):
                 return needed_count(amplitudes, self.share), extended(amplitudes).max(axis=(0, 1))
+            if 2 * count > _MAX_LINE[len(direction)]:
+                return None
+            odd = self._along(level, lines, (np.arange(count) + 0.5) / count, direction)
+            values = np.stack([values, odd], axis=2).reshape(len(values), 2 * count, -1)
             count *= 2
-        return None
 
     def _along(self, level: Level, lines: Rows, fractions: FloatArray, direction: FloatArray) -> FloatArray:
         """log Khat_k and log Zhat_k on the lines, at fractions of a period vector of y_k: (lines, fractions, c)."""
@@ -188,16 +195,21 @@ class _Planner:
         k = level.number
         allowed = self.share * (len(self.plan.levels) - k)
         while True:
-            samples = self._confirm(level)
-            if not self._refine_lattice(k, samples, allowed):
+            samples, unseen = self._confirm(level)
+            if not self._refine_lattice(k, samples, unseen, allowed):
                 return
 
-    def _confirm(self, level: Level) -> Samples:
-        """Settle on the first space that the next one confirms; what it gives at the probes."""
-        k, ladder = level.number, self.ladders[level.number]
+    def _confirm(self, level: Level) -> tuple[Samples, float]:
+        """Settle on the first space that the next one confirms; what it gives at the probes, and the error between the
+        samples of y_k."""
+        k, probes = level.number, self._probes(level, self.ladders[level.number])
+        self._settle(k, CellSolver(self.ladders[k].makers[0]()))
+        if k == 1 and not isinstance(self.plan.samplings.get(1), AtPoints):
+            self._prepare()
+        inner = self._inner(level, probes)
+        ladder = self.ladders[k] = self._fitted_ladder(level, probes, inner)
         solvers, values, difference = list[CellSolver](), list[Samples](), np.inf
-        probes = self._probes(level, ladder)
-        for solver, samples in self._results(level, ladder, probes):
+        for solver, samples in self._results(level, ladder, probes, inner):
             solvers.append(solver)
             values.append(samples)
             if len(values) > 1:
@@ -206,13 +218,14 @@ class _Planner:
                 ladder.fixed and len(values) > 1
             ):
                 chosen = len(solvers) - 2
-                self.plan.checkers[k] = solver
+                self.checkers[k] = solver
                 break
         else:
             chosen = len(solvers) - 1
         self._settle(k, solvers[chosen])
         self.rungs[k], self.discretization[k] = chosen, difference
-        return values[chosen]
+        unseen = 0.0 if inner is None else lattice_error(self.plan, level, probes, k - 1, inner, self.tally)
+        return values[chosen], unseen
 
     def _seen(self, level: Level, solver: CellSolver, rows: Rows) -> bool:
         """Does the space see all that the terms of the level do? Their range at its points, against a fine grid."""
@@ -226,25 +239,59 @@ class _Planner:
         )
         return bool((fine - coarse <= 0.1 * fine + 0.02 * self.plan.sigma).all())
 
-    def _refine_lattice(self, k: int, samples: Samples, allowed: float) -> bool:
+    def _refine_lattice(self, k: int, samples: Samples, unseen: float, allowed: float) -> bool:
         """Make the lattice of y_k finer where its error is not allowed, or give it up for quadrature points."""
         sampling = self.plan.samplings.get(k)
-        if not isinstance(sampling, Lattice) or max(sampling.counts) == 1 or samples.interpolation.max() <= allowed:
+        if not isinstance(sampling, Lattice) or max(sampling.counts) == 1:
             return False
-        coarse = (samples.directions > allowed / (2 * self.plan.dim)) & (np.array(sampling.counts) > 1)
+        if max(samples.interpolation.max(), unseen) <= allowed:
+            return False
+        blamed = np.maximum(samples.directions, unseen) > allowed / (2 * self.plan.dim)
+        coarse = blamed & (np.array(sampling.counts) > 1)
         finer = _finer(sampling, coarse if coarse.any() else np.ones_like(coarse))
         too_fine = max(finer.counts) > _MAX_LINE[len(finer.counts)]
         self.plan.samplings[k] = AtPoints(0, len(finer.counts)) if too_fine else finer
+        self.plan = replace(self.plan, prepared={})
         return True
 
-    def _results(self, level: Level, ladder: Ladder, rows: Rows) -> Iterator[tuple[CellSolver, Samples]]:
+    def _prepare(self) -> None:
+        """Levels that no macroscopic variable reaches are solved, and checked, once for all."""
+        done = prepared(replace(self.plan, checkers=self.checkers), self.tally).prepared
+        self.plan = replace(self.plan, prepared=done)
+
+    def _inner(self, level: Level, rows: Rows) -> Samples | None:
+        """Khat_k for these rows over the samples of y_k."""
+        if level.number == len(self.plan.levels):
+            return None
+        return sample_level(self.plan, rows, level.number - 1, level.number, (), self.tally)
+
+    def _fitted_ladder(self, level: Level, rows: Rows, inner: Samples | None) -> Ladder:
+        """The ladder for the coefficients of these rows, where they can be looked at on any grid."""
+        k = level.number
+        if isinstance(self.plan.samplings.get(k), AtPoints):
+            return self.ladders[k]
+        points = {name: tuple(v.T) for name, v in rows.items()}
+        count = len(rows["x"])
+
+        def look(view: BoxSpace) -> FloatArray:
+            below = None
+            if inner is not None:
+                samples = inner.fields.channels[np.broadcast_to(inner.inverse, count)]
+                below = replace(inner.fields, channels=self.plan.samplings[k].to_points(samples, view))
+            return level_coefficient(level, view, self.plan.sigma, points, below, (), count).K
+
+        return fitted_ladder(self.cells[k - 1], look, _PREDICTED_SHARE * self.share)
+
+    def _results(
+        self, level: Level, ladder: Ladder, rows: Rows, inner: Samples | None
+    ) -> Iterator[tuple[CellSolver, Samples]]:
         """Khat_(k-1) at the probes on one space after the other."""
-        k, inner = level.number, None
+        k = level.number
         for make in ladder.makers:
             solver = CellSolver(make())
             self._settle(k, solver)
-            if k < len(self.plan.levels) and (inner is None or isinstance(self.plan.samplings[k], AtPoints)):
-                inner = sample_level(self.plan, rows, k - 1, k, (), self.tally)
+            if isinstance(self.plan.samplings.get(k), AtPoints):
+                inner = self._inner(level, rows)
             yield solver, run_level(self.plan, level, rows, k - 1, inner, (), self.tally)
 
     def _settle(self, k: int, solver: CellSolver) -> None:

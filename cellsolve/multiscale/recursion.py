@@ -29,7 +29,7 @@ from cellsolve.multiscale.lattice import (
 from cellsolve.multiscale.level import Points, solve_level
 from cellsolve.potentials import Level, Variable
 
-__all__ = ["Plan", "Rows", "Samples", "Tally", "prepared", "run_level", "sample_axes", "sample_level"]
+__all__ = ["Plan", "Rows", "Samples", "Tally", "lattice_error", "prepared", "run_level", "sample_axes", "sample_level"]
 
 IntArray = npt.NDArray[np.int64]
 _BETWEEN = 3  # places between the samples of a lattice at which it is checked
@@ -46,7 +46,7 @@ class Plan:
     tol: float
     solvers: dict[int, CellSolver]
     samplings: dict[int, Sampling]  # of y_1 .. y_(N-1)
-    checkers: dict[int, CellSolver] = field(default_factory=dict)  # k -> the next finer space
+    checkers: dict[int, CellSolver] | None = None  # k -> the next finer space; None: results are not checked
     foreseen: dict[int, tuple[FloatArray, ...]] = field(
         default_factory=dict
     )  # k -> amplitudes along each direction of y_k
@@ -117,11 +117,13 @@ def sample_level(plan: Plan, rows: Rows, outer: int, k: int, derivatives: tuple[
 
 def prepared(plan: Plan, tally: Tally) -> Plan:
     """The plan with the samples of all levels that no macroscopic variable reaches, solved once for all x."""
-    done = dict[int, Samples]()
+    done = dict(plan.prepared)
     nowhere: Rows = {"x": np.zeros((1, plan.dim))}
     for level in plan.levels[:-1]:
         if any(v.name == "x" for v in level.parameters):
             break
+        if level.number - 1 in done:
+            continue
         inner = done.get(level.number)
         done[level.number - 1] = run_level(plan, level, nowhere, 0, inner, (), tally)
     return replace(plan, prepared=done)
@@ -159,10 +161,17 @@ def run_level(
             interpolation[numbers] = errors.sum(axis=1)
             directions = np.maximum(directions, errors.max(axis=0))
         tally.add(level.number, result.iterations, int((~result.converged).sum()))
-    between = _check_lattice(problems, tally)
-    seen_error = _check_hardest(problems, channels, contrast, tally)
+    between, seen_error = 0.0, 0.0
+    if plan.checkers is not None:
+        between = _check_lattice(problems, tally)
+        seen_error = _check_hardest(problems, plan.checkers.get(level.number), channels, contrast, tally)
     collected = problems.collect(channels, iteration, np.maximum(interpolation, between), seen_error, wanted)
     return replace(collected, directions=np.maximum(directions, between))
+
+
+def lattice_error(plan: Plan, level: Level, rows: Rows, outer: int, inner: Samples, tally: Tally) -> float:
+    """The error between the samples of y_k that their tails do not account for: see `_check_lattice`."""
+    return _check_lattice(_LevelProblems.of(plan, level, rows, outer, inner), tally)
 
 
 def _check_lattice(problems: _LevelProblems, tally: Tally) -> float:
@@ -181,7 +190,7 @@ def _check_lattice(problems: _LevelProblems, tally: Tally) -> float:
         name: np.repeat(np.stack(parts, axis=1), _BETWEEN, axis=0) for name, parts in problems.points(number).items()
     }
     own = Tally()
-    actual = sample_level(plan, {**rows, level.name: places}, k, k, (), own)
+    actual = sample_level(replace(plan, checkers=None), {**rows, level.name: places}, k, k, (), own)
     tally.checks += sum(own.problems.values())
     there = actual.fields.channels[actual.inverse][:, : block_size(plan.dim)]
     error = float(np.abs(lattice.at(values, places)[0] - there).max())
@@ -199,10 +208,11 @@ def _pointwise(values: FloatArray, foreseen: tuple[FloatArray, ...]) -> float:
     return total
 
 
-def _check_hardest(problems: _LevelProblems, channels: FloatArray, contrast: FloatArray, tally: Tally) -> float:
+def _check_hardest(
+    problems: _LevelProblems, checker: CellSolver | None, channels: FloatArray, contrast: FloatArray, tally: Tally
+) -> float:
     """Solve the problems of largest contrast again on the next finer space: how far are they off?"""
     plan, level = problems.plan, problems.level
-    checker = plan.checkers.get(level.number)
     if checker is None:
         return 0.0
     hardest = np.argsort(-contrast, kind="stable")[:_CHECKED]
@@ -225,7 +235,7 @@ def _check_at_points(
         return 0.0
     solvers = {**plan.solvers, k: checker}
     samplings = {**plan.samplings, k: AtPoints(len(checker.space.weights), plan.dim)}
-    finer = replace(plan, solvers=solvers, samplings=samplings, checkers={}, prepared={})
+    finer = replace(plan, solvers=solvers, samplings=samplings, checkers=None, prepared={})
     rows = {name: np.stack(parts, axis=1) for name, parts in problems.points(number).items()}
     own = Tally()
     samples = sample_level(finer, rows, k - 1, k - 1, (), own)

@@ -1,0 +1,78 @@
+"""How many nodes a coefficient needs, by its Fourier spectrum on a fine grid.
+
+    error of K_hom with n^d trigonometric nodes  ~  ( sum_(|m| >= (n + 1)/2) a_m )^2,  a_m = |f_m| / |f_0|, f = K, 1/K
+
+The energy error is the square of what the space cannot represent, and correctors are about as smooth as the
+coefficient and its inverse. (Measured: within a factor of three for exp(-V/sigma) of amplitude up to 3.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellsolve.fem.box_space import BoxSpace, trigonometric_box
+from cellsolve.fem.space import FloatArray
+
+__all__ = ["Look", "Need", "needed_resolution"]
+
+Look = Callable[[BoxSpace], FloatArray]  # coefficients (b, q) or (b, d, d, q) at the points of a space
+
+_VIEWS = {2: (63, 127), 3: (31,)}  # nodes a side of the grids on which spectra are taken
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """``nodes``: the smallest odd n whose predicted error is small enough; ``log_contrast``: log max K / min K."""
+
+    nodes: int
+    log_contrast: float
+
+
+def needed_resolution(look: Look, dim: int, period: FloatArray, tol: float) -> Need | None:
+    """What coefficients need for an error ``tol``; None where no grid shows their spectra fall that low."""
+    for count in _VIEWS[dim]:
+        K = look(trigonometric_box(dim, count, period))
+        amplitudes = _amplitudes(K, dim, count)
+        beyond = np.cumsum(amplitudes[:, ::-1], axis=1)[:, ::-1].max(axis=0)  # sum over m >= its index
+        enough = np.flatnonzero(beyond**2 <= tol)
+        if len(enough) and enough[0] <= 0.8 * (count // 2):
+            return Need(max(2 * int(enough[0]) - 1, 3), _log_contrast(K))
+    return None
+
+
+def _log_contrast(K: FloatArray) -> float:
+    """Of the problem where it is largest."""
+    kappa = K if K.ndim == 2 else np.einsum("biiq->bq", K)
+    return float(np.log(kappa.max(axis=-1) / kappa.min(axis=-1)).max())
+
+
+def _amplitudes(K: FloatArray, dim: int, count: int) -> FloatArray:
+    """(fields, count // 2 + 1): the largest a_m with |m| along any axis, for K and its inverse."""
+    fields = np.concatenate([_relative(K, dim), _relative(_inverse(K), dim)])
+    modes = np.abs(np.fft.rfftn(fields.reshape((-1,) + (count,) * dim), axes=range(1, dim + 1))) / count**dim
+    half = count // 2
+    result: FloatArray = modes.max(axis=tuple(range(1, dim)))
+    for axis in range(1, dim):
+        others = tuple(a for a in range(1, dim + 1) if a != axis)
+        along = modes.max(axis=others)
+        along[:, 1 : half + 1] = np.maximum(along[:, 1 : half + 1], along[:, :half:-1])
+        result = np.maximum(result, along[:, : half + 1])
+    return result
+
+
+def _relative(K: FloatArray, dim: int) -> FloatArray:
+    """Components (b, c, q) over the mean of the trace."""
+    parts = K[:, None] if K.ndim == 2 else K.reshape(len(K), dim * dim, -1)
+    mean = K.mean(axis=-1) if K.ndim == 2 else np.einsum("biiq->b", K) / (dim * K.shape[-1])
+    result: FloatArray = (parts / mean[:, None, None]).reshape(-1, K.shape[-1])
+    return result
+
+
+def _inverse(K: FloatArray) -> FloatArray:
+    if K.ndim == 2:
+        return 1.0 / K
+    inverse: FloatArray = np.moveaxis(np.asarray(np.linalg.inv(np.moveaxis(K, -1, 1)), dtype=float), 1, -1)
+    return inverse
