@@ -27,7 +27,7 @@ import cellsolve as cs
 from cellsolve import exact
 from cellsolve.cells import UnitCell
 from cellsolve.errors import CoefficientError, ConvergenceError, ExpressionError, MeshError
-from cellsolve.linalg.cg import minimize_energy
+from cellsolve.linalg.gradient_form import minimize_energy
 
 BOX = cs.box_cell(2, n=3, order=8)
 ROUGH = cs.box_cell(2, n=2, order=3)

@@ -15,7 +15,7 @@ from problems import COUPLED, LANDSCAPES, SKEWED, FloatArray, loewner_gap, mesh,
 
 import cellsolve as cs
 from cellsolve.errors import CellsolveError, CoefficientError, ConvergenceError, JobError
-from cellsolve.linalg.cg import minimize_energy
+from cellsolve.linalg.gradient_form import minimize_energy
 
 ORIGIN = {dim: np.zeros(dim) for dim in (1, 2, 3)}
 

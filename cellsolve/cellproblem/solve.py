@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.cellproblem.bounds import check_bounds_available, lower_bound
+from cellsolve.cellproblem.bounds import check_bounds_available, lower_bound, upper_bound
 from cellsolve.cellproblem.coefficient import Coefficient, coefficient_at, coefficients_at
 from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.fem.box_space import BoxSpace, prolonged
 from cellsolve.fem.resolution import Cell, Ladder, Space, fitted_ladder
 from cellsolve.fem.space import FloatArray
-from cellsolve.linalg.cg import CellMinimum
+from cellsolve.linalg.energies import CellMinimum
 from cellsolve.linalg.solver import CellSolver, Method
 from cellsolve.linalg.threads import one_thread
 
@@ -149,7 +149,7 @@ def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool
     error = _SAFETY * difference + float(minimum.error.max())
     if bounds:
         check_bounds_available(space)
-        lower, upper = lower_bound(solver, K, minimum.tensor, _ITERATION_SHARE * tol), minimum.tensor.copy()
+        lower, upper = lower_bound(solver, K, minimum, _ITERATION_SHARE * tol), upper_bound(solver, K, minimum)
         error = _half_width(lower, upper)
     report = SolutionReport(
         n_dofs=space.n_dofs,
@@ -215,8 +215,11 @@ def _in_batches(solver: CellSolver, K: FloatArray, tol: float, guess: FloatArray
         solver.solve(K[i : i + size], tol, start=None if guess is None else guess[i : i + size])
         for i in range(0, len(K), size)
     ]
+    if len(parts) == 1:
+        return parts[0]
     names = ("tensor", "correctors", "iterations", "error", "residual", "converged")
-    return CellMinimum(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    tensor, correctors, *rest = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+    return CellMinimum(tensor, correctors, None, *rest)
 
 
 def _relative_difference(a: FloatArray, b: FloatArray) -> float:

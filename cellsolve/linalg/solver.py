@@ -22,9 +22,12 @@ from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg import amg, factorized
-from cellsolve.linalg.cg import CellMinimum, OnSolved, minimize_energy
+from cellsolve.linalg.cg import conjugate_gradients
+from cellsolve.linalg.energies import CellMinimum, IntArray, OnSolved, Solved, TotalGradients
+from cellsolve.linalg.gradient_form import minimize_energy
 from cellsolve.linalg.green import box_green, box_green_jacobi, is_smooth
 from cellsolve.linalg.preconditioner import Preconditioner
+from cellsolve.linalg.schroedinger import is_schroedinger, schroedinger_form
 
 __all__ = ["METHODS", "CellSolver", "Method"]
 
@@ -33,6 +36,8 @@ METHODS: tuple[str, ...] = get_args(Method)
 
 _DIRECT_LIMIT = 30_000  # unknowns of a 2-D mesh up to which a factorization is cheaper than a hierarchy
 _BATCH_FLOATS = 120_000  # numbers in one field of a batch: it then stays in the processor's cache
+_VECTOR_FLOATS = 16_000  # in one vector of unknowns, for spaces whose iterations work on little else
+_SCHROEDINGER_LIMIT = 200  # iterations after which a problem is left to the gradient form
 
 
 class CellSolver:
@@ -56,15 +61,20 @@ class CellSolver:
     @property
     def batch(self) -> int:
         """How many cell problems to solve together."""
-        return max(1, _BATCH_FLOATS // (self.space.dim**2 * len(self.space.weights)))
+        space = self.space
+        if isinstance(space, BoxSpace) and space.is_collocated:
+            return max(1, int(_VECTOR_FLOATS // (space.dim * space.n_dofs)))
+        return max(1, _BATCH_FLOATS // (space.dim**2 * len(space.weights)))
 
-    def choose(self, K: FloatArray) -> Method | Literal["flux"]:
+    def choose(self, K: FloatArray) -> Method | Literal["flux", "schroedinger"]:
         """The method for these coefficients: what the caller asked for, or by dimension, size and smoothness."""
         if self.space.dim == 1:
             return "flux"
         if self.method is not None:
             return self.method
         if isinstance(self.space, BoxSpace):
+            if is_schroedinger(self.space, K):
+                return "schroedinger"
             return "green-jacobi" if is_smooth(self.space, K) else "green"
         return "direct" if self.space.dim == 2 and self.space.n_dofs <= _DIRECT_LIMIT else "amg"
 
@@ -82,9 +92,26 @@ class CellSolver:
             return self._constant_flux(K, on_solved)
         scale = np.abs(K).reshape(len(K), -1).max(axis=1)  # the tensor is linear in K; units must not meet rounding
         K = K / scale.reshape((-1,) + (1,) * (K.ndim - 1))
-        M = self.prepare(method, K)
-        minimum = minimize_energy(self.space, self.space.weights * K, M, tol, start=start, on_solved=on_solved)
+        if method == "schroedinger":
+            minimum = self._schroedinger(K, tol, start, on_solved)
+        else:
+            M = self.prepare(method, K)
+            minimum = minimize_energy(self.space, self.space.weights * K, M, tol, start=start, on_solved=on_solved)
         minimum.tensor *= scale[:, None, None]
+        return minimum
+
+    def _schroedinger(
+        self, K: FloatArray, tol: float, start: FloatArray | None, on_solved: OnSolved | None
+    ) -> CellMinimum:
+        """The Schroedinger form, and the gradient form for those problems that do not converge in it."""
+        assert isinstance(self.space, BoxSpace)
+        form = schroedinger_form(self.space, K, start)
+        minimum = conjugate_gradients(form, tol, max_iterations=_SCHROEDINGER_LIMIT, on_solved=on_solved)
+        lost = np.flatnonzero(~minimum.converged)
+        if len(lost):
+            M, C = box_green_jacobi(self.space, K[lost]), self.space.weights * K[lost]
+            seen = None if on_solved is None else _numbered(on_solved, lost)
+            minimum.replace(lost, minimize_energy(self.space, C, M, tol, on_solved=seen))
         return minimum
 
     def prepare(self, method: Method, K: FloatArray) -> Preconditioner:
@@ -127,10 +154,11 @@ class CellSolver:
         E = (homogenized[:, None] / K)[:, None, None]
         count = len(K)
         if on_solved is not None:
-            on_solved(E, np.arange(count))
+            on_solved(TotalGradients(E, self.space.weights * K, self.space.weights), np.arange(count))
         return CellMinimum(
             tensor=homogenized[:, None, None],
-            correctors=np.empty((count, 1, 0)),
+            unknowns=np.empty((count, 1, 0)),
+            form=None,
             iterations=np.zeros(count, dtype=np.int64),
             error=np.full(count, 1e-15),
             residual=np.zeros(count),
@@ -145,3 +173,12 @@ class CellSolver:
         if isinstance(self.space, LineSpace):
             return self.space.antiderivative(E - 1.0)
         return self._green(len(K)).apply(self.space.divergence(self.space.weights * (E - 1.0)))
+
+
+def _numbered(on_solved: OnSolved, numbers: IntArray) -> OnSolved:
+    """The same, told of problems by their numbers in a larger batch."""
+
+    def observe(solved: Solved, rows: IntArray) -> None:
+        on_solved(solved, numbers[rows])
+
+    return observe

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.cellproblem.sensitivity import energy_derivative
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.resolution import Space, TensorSpace
-from cellsolve.fem.space import FloatArray, flux
+from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.energies import Solved
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, pack
 from cellsolve.multiscale.log_euclidean import compose, exp_derivative, log_derivative, spectrum
@@ -72,11 +72,11 @@ def solve_level(
     dT = {i: np.full((count, dim, dim), np.nan) for i in derivatives}
     densities = np.ones((count, dim + 1, len(weights))) / len(weights)
 
-    def observe(E: FloatArray, rows: IntArray) -> None:
+    def observe(solved: Solved, rows: IntArray) -> None:
         for i in derivatives:
-            dT[i][rows] = energy_derivative(E, coefficient.dK[i][rows], weights)
+            dT[i][rows] = solved.derivative(coefficient.dK[i][rows])
         if inner is not None:
-            densities[rows, :dim] = _energy_densities(E, weights * coefficient.K[rows])
+            densities[rows, :dim] = solved.densities()
 
     minimum = solver.solve(coefficient.K, tol, on_solved=observe)
     densities[:, dim] = weights * coefficient.boltzmann
@@ -84,13 +84,6 @@ def solve_level(
     fields = _fields(coefficient, minimum.tensor, dT, weights)
     contrast = -np.log(np.maximum(coefficient.boltzmann.min(axis=-1), np.finfo(float).tiny))
     return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations, densities, contrast)
-
-
-def _energy_densities(E: FloatArray, C: FloatArray) -> FloatArray:
-    """E_r . C E_r at each point over its sum, (b, d, q): how much of K_rr each point contributes."""
-    density = np.einsum("briq,briq->brq", E, flux(C, E))
-    result: FloatArray = density / density.sum(axis=-1, keepdims=True)
-    return result
 
 
 def level_coefficient(
