@@ -355,7 +355,9 @@ def test_progress_ends_with_everything() -> None:
     seen: list[tuple[int, int]] = []
     V = cs.Potential("x[0]*cos(2*pi*y1[0])*cos(2*pi*y1[1])", dim=2, scales=1)
     x = np.stack([np.linspace(0, 1, 2000), np.zeros(2000)], axis=-1)
-    cs.homogenize(V, sigma=1.0, tol=1e-2).evaluate(x, progress=lambda done, total: seen.append((done, total)))
+    cs.homogenize(V, sigma=1.0, tol=1e-2).evaluate(
+        x, progress=lambda done, total: seen.append((done, total)), exact_points=True
+    )
     assert len(seen) > 1
     assert seen[-1] == (2000, 2000)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)

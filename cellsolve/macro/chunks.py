@@ -21,6 +21,9 @@ from cellsolve.multiscale.recursion import Tally
 __all__ = ["Evaluation", "evaluate_in_chunks"]
 
 
+_FEWEST_CHUNKS = 8  # so that a few points keep several workers busy
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """log K_0 and log Z at all points (R, c), the estimated relative error of M (R,), the work."""
@@ -28,6 +31,7 @@ class Evaluation:
     channels: FloatArray
     error: FloatArray
     tally: Tally
+    solved_points: int  # of the points, or nodes between them, how many were solved
 
 
 def evaluate_in_chunks(
@@ -39,7 +43,7 @@ def evaluate_in_chunks(
     progress: Callable[[int, int], None] | None,
 ) -> Evaluation:
     """Evaluate at the distinct points x (U, d) and give every point its own: ``inverse`` (R,)."""
-    size = chunk_rows(planned)
+    size = min(chunk_rows(planned), -(-len(x) // _FEWEST_CHUNKS))
     chunks = [x[start : start + size] for start in range(0, len(x), size)]
     per_point = sum(problems_per_row(planned.plan).values())
     results = dict[int, ChunkResult]()
@@ -54,7 +58,7 @@ def evaluate_in_chunks(
     for result in ordered:
         tally.merge(result.tally)
     channels, error = (np.concatenate([getattr(r, name) for r in ordered]) for name in ("channels", "error"))
-    return Evaluation(channels[inverse], error[inverse], tally)
+    return Evaluation(channels[inverse], error[inverse], tally, len(x))
 
 
 def _completed(

@@ -26,6 +26,7 @@ class Report:
     planning_problems: dict[int, int]  # level k -> those of them that chose spaces and lattices
     checking_problems: int  # the hardest ones, solved again on a finer space to see the error
     iterations: dict[int, int]  # level k -> conjugate gradient iterations
+    solved_points: int  # macroscopic points at which cell problems were solved; the others are interpolated
     unconverged: int  # cell problems that did not reach their tolerance
     spaces: dict[int, str]  # level k -> finite element space
     unknowns: dict[int, int]  # level k -> unknowns of a corrector component

@@ -16,10 +16,11 @@ from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
-from cellsolve.macro.chunks import Evaluation, evaluate_in_chunks
+from cellsolve.macro.chunks import Evaluation
 from cellsolve.macro.effective import Effective, Report, effective_coefficients
 from cellsolve.macro.grid import grid_points, to_dataset
 from cellsolve.macro.periodicity import check_periodic
+from cellsolve.macro.points import PointWork
 from cellsolve.multiscale.cost import Cost, estimate_cost
 from cellsolve.multiscale.evaluation import chunk_rows
 from cellsolve.multiscale.fields import Fields
@@ -79,10 +80,17 @@ class EffectiveModel:
     cells: tuple[Cell, ...]
 
     def evaluate(
-        self, x: npt.ArrayLike, *, executor: Executor | None = None, progress: Progress | None = None
+        self,
+        x: npt.ArrayLike,
+        *,
+        executor: Executor | None = None,
+        progress: Progress | None = None,
+        exact_points: bool = False,
     ) -> Effective:
         """M, Z, Psi and their derivatives at points x (..., d).
 
+        Where there are many points, the cell problems are solved at fewer ones, chosen until polynomials through them
+        are good to an eighth of ``tol``; ``exact_points`` solves them at every point.
         ``executor``: anything with the interface of concurrent.futures.Executor; results do not depend on it.
         ``progress(done, total)`` is called with the cell problems solved so far.
         Raises CoefficientError (shapes, potentials that are not finite or not periodic) and ConvergenceError, whose
@@ -92,8 +100,11 @@ class EffectiveModel:
         points = self._points(x)
         flat = points.reshape(-1, self.potential.dim)
         planned, planning = self.plan(flat)
-        evaluation = evaluate_in_chunks(planned, *self._distinct(flat), self._derivatives, executor, progress)
-        report = self._report(planned, planning, evaluation.tally, time.perf_counter() - start)
+        work = PointWork(
+            self.potential, self.sigma, self.tol, self.cells, planned, self._derivatives, executor, progress
+        )
+        evaluation = work.evaluate(*self._distinct(flat), exact_points)
+        report = self._report(planned, planning, evaluation, time.perf_counter() - start)
         effective = self._effective(flat, evaluation, report, points.shape[:-1])
         self._refuse_unconverged(effective)
         return effective
@@ -104,6 +115,7 @@ class EffectiveModel:
         *,
         executor: Executor | None = None,
         progress: Progress | None = None,
+        exact_points: bool = False,
     ) -> xarray.Dataset:
         """The same on a tensor grid {"x0": (..), "x1": (..)}, as a labelled dataset with units and provenance.
 
@@ -113,7 +125,7 @@ class EffectiveModel:
         """
         axes, points = grid_points(grid, self.potential.dim)
         try:
-            effective = self.evaluate(points, executor=executor, progress=progress)
+            effective = self.evaluate(points, executor=executor, progress=progress, exact_points=exact_points)
         except ConvergenceError as error:
             reached = to_dataset(axes, error.result, self._provenance(error.result.report))
             raise ConvergenceError(str(error), result=reached) from None
@@ -168,17 +180,18 @@ class EffectiveModel:
         flat = effective_coefficients(self.potential, self.sigma, x, fields, error, report)
         return flat.reshaped(lead)
 
-    def _report(self, planned: Planned, planning: Tally, evaluation: Tally, seconds: float) -> Report:
+    def _report(self, planned: Planned, planning: Tally, evaluation: Evaluation, seconds: float) -> Report:
         total = Tally()
         total.merge(planning)
-        total.merge(evaluation)
+        total.merge(evaluation.tally)
         plan = planned.plan
         return Report(
             cell_problems=total.problems,
             planning_problems=planning.problems,
             checking_problems=total.checks,
             iterations=total.iterations,
-            unconverged=evaluation.unconverged,
+            unconverged=evaluation.tally.unconverged,
+            solved_points=evaluation.solved_points,
             spaces={k: repr(solver.space) for k, solver in sorted(plan.solvers.items())},
             unknowns={k: solver.space.n_dofs for k, solver in sorted(plan.solvers.items())},
             samplings={f"y{k}": sampling.description for k, sampling in sorted(plan.samplings.items())},
@@ -197,6 +210,7 @@ class EffectiveModel:
             "spaces": "; ".join(report.spaces.values()),
             "samplings": "; ".join(f"{name}: {text}" for name, text in report.samplings.items()),
             "cell_problems": "; ".join(f"level {k}: {n}" for k, n in sorted(report.cell_problems.items())),
+            "solved_points": report.solved_points,
             "unconverged_cell_problems": report.unconverged,
         }
 
