@@ -123,6 +123,7 @@ class SolveSection(_Section):
 
     tol: float | None = Field(default=None, ge=1e-13, lt=1, description="a number from 1e-13 to 1")
     bounds: bool = Field(default=False, description="true or false")
+    exact_points: bool = Field(default=False, description="true or false")
 
 
 class OutputSection(_Section):
@@ -132,7 +133,7 @@ class OutputSection(_Section):
 
 
 class _Job(_Section):
-    solve: SolveSection = Field(default=SolveSection(), description="a section with tol, bounds")
+    solve: SolveSection = Field(default=SolveSection(), description="a section with tol, bounds, exact_points")
     output: OutputSection = Field(default=OutputSection(), description="a section with path")
 
 

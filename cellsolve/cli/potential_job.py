@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,7 @@ class Computation:
 
     models: tuple[EffectiveModel, ...]
     axes: dict[str, npt.NDArray[np.float64]]
+    exact_points: bool
 
     @property
     def points(self) -> int:
@@ -69,7 +70,7 @@ class Computation:
     def costs(self) -> list[Cost]:
         """What each temperature will take."""
         _, points = grid_points(self.axes, len(self.axes))
-        return [model.cost(points) for model in self.models]
+        return [model.cost(points, exact_points=self.exact_points) for model in self.models]
 
     def outcomes(self, costs: Sequence[Cost], executor: Executor | None, report: _Report) -> list[Outcome]:
         """Compute all temperatures; one that does not converge gives what it reached and does not stop the others."""
@@ -83,21 +84,18 @@ class Computation:
                 done[number], total[number] = solved, of
                 report(sum(done), sum(total))
 
-            found.append(_outcome(model, self.axes, executor, advance))
+            found.append(self._outcome(model, executor, advance))
         return found
 
-
-def _outcome(
-    model: EffectiveModel, axes: Mapping[str, npt.ArrayLike], executor: Executor | None, report: _Report
-) -> Outcome:
-    start, failure = time.perf_counter(), ""
-    try:
-        dataset = model.on_grid(axes, executor=executor, progress=report)
-    except ConvergenceError as error:
-        if error.result is None:
-            raise
-        dataset, failure = error.result, str(error)
-    return Outcome(model.sigma, dataset, time.perf_counter() - start, failure)
+    def _outcome(self, model: EffectiveModel, executor: Executor | None, report: _Report) -> Outcome:
+        start, failure = time.perf_counter(), ""
+        try:
+            dataset = model.on_grid(self.axes, executor=executor, progress=report, exact_points=self.exact_points)
+        except ConvergenceError as error:
+            if error.result is None:
+                raise
+            dataset, failure = error.result, str(error)
+        return Outcome(model.sigma, dataset, time.perf_counter() - start, failure)
 
 
 def computation(job: Job, content: PotentialJob) -> Computation:
@@ -111,7 +109,7 @@ def computation(job: Job, content: PotentialJob) -> Computation:
     tol = content.solve.tol or _TOL
     models = tuple(homogenize(V, sigma=sigma, tol=tol, cells=cells) for sigma in given.sigma)
     axes = {name: _axis(content.grid[name]) for name in sorted(content.grid)}
-    return Computation(models, axes)
+    return Computation(models, axes, content.solve.exact_points)
 
 
 def _cell(section: CellSection, dim: int, folder: Path) -> Cell:
@@ -140,6 +138,7 @@ def cost_facts(points: int, costs: Sequence[Cost], workers: int) -> dict[str, An
     return {
         "points": points,
         "distinct_points": max(cost.points for cost in costs),
+        "solved_points": max(cost.solved for cost in costs),
         "temperatures": len(costs),
         "levels": {
             level: {
@@ -151,6 +150,6 @@ def cost_facts(points: int, costs: Sequence[Cost], workers: int) -> dict[str, An
         },
         "cell_problems": sum(cost.total_problems for cost in costs),
         "memory_bytes": workers * max(cost.memory for cost in costs),
-        "seconds": sum(cost.seconds for cost in costs) / workers,
+        "seconds": sum(cost.seconds / workers + cost.planning_seconds for cost in costs),
         "workers": workers,
     }

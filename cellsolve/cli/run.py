@@ -134,7 +134,7 @@ def _print_cost(cost: dict[str, Any]) -> None:
         unknowns = dict.fromkeys((work["smallest_unknowns"], work["largest_unknowns"]))
         table.add_row(str(level), f"{work['cell_problems']}", " .. ".join(map(str, unknowns)))
     messages().print(table)
-    points = f"{cost['points']} points ({cost['distinct_points']} distinct for M)"
+    points = f"{cost['points']} points ({cost['distinct_points']} distinct for M, about {cost['solved_points']} solved)"
     click.echo(f"  {points}, {cost['temperatures']} temperature(s), {cost['cell_problems']} cell problems", err=True)
     work = f"memory {size(cost['memory_bytes'])}, about {duration(cost['seconds'])}"
     click.echo(f"  {work} with {cost['workers']} worker(s)\n", err=True)

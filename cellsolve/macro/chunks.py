@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pickle import PicklingError
 
 import numpy as np
@@ -18,9 +18,10 @@ from cellsolve.multiscale.evaluation import ChunkResult, chunk_rows, evaluate_ch
 from cellsolve.multiscale.planning import Planned
 from cellsolve.multiscale.recursion import Tally
 
-__all__ = ["Evaluation", "evaluate_in_chunks"]
+__all__ = ["Evaluation", "Progress", "evaluate_in_chunks"]
 
 
+Progress = Callable[[int, int], None]  # cell problems done, and all of them
 _FEWEST_CHUNKS = 8  # so that a few points keep several workers busy
 
 
@@ -33,16 +34,19 @@ class Evaluation:
     tally: Tally
     solved_points: int  # of the points, or nodes between them, how many were solved
 
+    def of(self, rows: npt.NDArray[np.int64]) -> Evaluation:
+        """The same at other points, of which ``rows`` says which each is."""
+        return replace(self, channels=self.channels[rows], error=self.error[rows])
+
 
 def evaluate_in_chunks(
     planned: Planned,
     x: FloatArray,
-    inverse: npt.NDArray[np.int64],
     derivatives: tuple[int, ...],
     executor: Executor | None,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> Evaluation:
-    """Evaluate at the distinct points x (U, d) and give every point its own: ``inverse`` (R,)."""
+    """Evaluate at the points x (R, d)."""
     size = min(chunk_rows(planned), -(-len(x) // _FEWEST_CHUNKS))
     chunks = [x[start : start + size] for start in range(0, len(x), size)]
     per_point = sum(problems_per_row(planned.plan).values())
@@ -58,7 +62,7 @@ def evaluate_in_chunks(
     for result in ordered:
         tally.merge(result.tally)
     channels, error = (np.concatenate([getattr(r, name) for r in ordered]) for name in ("channels", "error"))
-    return Evaluation(channels[inverse], error[inverse], tally, len(x))
+    return Evaluation(channels, error, tally, len(x))
 
 
 def _completed(

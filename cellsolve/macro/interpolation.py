@@ -17,12 +17,13 @@ import numpy.typing as npt
 from cellsolve.fem.space import FloatArray
 from cellsolve.macro.newton import MAX_DEGREE, NewtonInterpolant, nodes
 
-__all__ = ["FEWEST_POINTS", "Solve", "Solved", "Target", "interpolated"]
+__all__ = ["FEWEST_POINTS", "Solve", "Solved", "Target", "expected_nodes", "interpolated"]
 
 IntArray = npt.NDArray[np.int64]
 FEWEST_POINTS = 40  # below this number all are solved
 _MOST_TERMS = 1.0 / 3.0  # of the points in a box
 _VERIFIED = 3  # points of a box that are solved as well
+_MORE_TERMS = 1.1  # log K_0 needs than V1/sigma
 _LAYER = 10.0  # terms expected by their neighbours are this much smaller: a bound that the checks confirm
 _START = 3  # terms along each axis to begin with
 _DERIVATIVES = 0.1  # weight of the derivatives' errors (times half the box) against those of the values
@@ -38,15 +39,16 @@ class Solved:
 
 
 Solve = Callable[[FloatArray], Solved]  # of points (m, a)
+Look = Callable[[FloatArray], FloatArray]  # V1/sigma (m, J) at points (m, a) and some places of the cells
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
     """What is to be interpolated: ``values`` channels of log K_0 and log Z come first, then as many for each of the a
-    components of the points; ``potential`` gives V1/sigma (m, J) at some places of the cells; ``tol``: relative."""
+    components of the points; ``tol``: relative."""
 
     solve: Solve
-    potential: Callable[[FloatArray], FloatArray]
+    potential: Look
     values: int
     tol: float
 
@@ -58,7 +60,7 @@ def interpolated(x: FloatArray, target: Target) -> tuple[FloatArray, FloatArray]
     while boxes:
         rows = boxes.pop()
         box = _Box.around(x[rows])
-        surrogate = _potential_interpolant(box, x[rows], target)
+        surrogate = _potential_interpolant(box, x[rows], target.potential, target.tol)
         result = None if surrogate is None else _interpolant(box, x[rows], surrogate, target)
         if result is None and len(rows) > 2 * FEWEST_POINTS:
             boxes += [rows[half] for half in box.halves(x[rows])]
@@ -71,6 +73,23 @@ def interpolated(x: FloatArray, target: Target) -> tuple[FloatArray, FloatArray]
         channels[rows], error[rows] = result
     assert channels is not None
     return channels, error
+
+
+def expected_nodes(x: FloatArray, potential: Look, tol: float) -> int:
+    """About how many points `interpolated` will solve at: as many as the potential needs, and some more to see that
+    these are enough."""
+    count, boxes = 0, [x]
+    while boxes:
+        points = boxes.pop()
+        box = _Box.around(points)
+        surrogate = _potential_interpolant(box, points, potential, tol)
+        if surrogate is not None:
+            count += int(_MORE_TERMS * len(surrogate.indices)) + _VERIFIED
+        elif len(points) > 2 * FEWEST_POINTS:
+            boxes += [points[half] for half in box.halves(points)]
+        else:
+            count += len(points)
+    return count
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,23 +121,23 @@ class _Box:
         yield ~left
 
 
-def _potential_interpolant(box: _Box, x: FloatArray, target: Target) -> NewtonInterpolant | None:
+def _potential_interpolant(box: _Box, x: FloatArray, potential: Look, tol: float) -> NewtonInterpolant | None:
     """Terms that V1/sigma needs on the box, to ``tol`` at all the points; None where they are too many, or where the
     potential does something between the nodes that they do not tell."""
     limit = _MOST_TERMS * len(x)
-    interpolant = _begun(x.shape[1], target.potential, box)
+    interpolant = _begun(x.shape[1], potential, box)
     while len(interpolant.indices) <= limit:
         sizes = np.abs(interpolant.surpluses).max(axis=1)
         rest = interpolant.expected(interpolant.margin(), sizes).sum()
-        if rest <= _LAYER * target.tol:
-            if np.abs(interpolant.at(box.to_unit(x)) - target.potential(x)).max() <= target.tol:
+        if rest <= _LAYER * tol:
+            if np.abs(interpolant.at(box.to_unit(x)) - potential(x)).max() <= tol:
                 return interpolant
-            if rest <= 0.1 * target.tol:
+            if rest <= 0.1 * tol:
                 return None
-        wanted = _worst(interpolant, sizes, target.tol)
+        wanted = _worst(interpolant, sizes, tol)
         if wanted is None:
             return None
-        interpolant = interpolant.extended(wanted, target.potential(box.from_unit(nodes(wanted))))
+        interpolant = interpolant.extended(wanted, potential(box.from_unit(nodes(wanted))))
     return None
 
 

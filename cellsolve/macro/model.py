@@ -20,7 +20,7 @@ from cellsolve.macro.chunks import Evaluation
 from cellsolve.macro.effective import Effective, Report, effective_coefficients
 from cellsolve.macro.grid import grid_points, to_dataset
 from cellsolve.macro.periodicity import check_periodic
-from cellsolve.macro.points import PointWork
+from cellsolve.macro.points import MacroPoints
 from cellsolve.multiscale.cost import Cost, estimate_cost
 from cellsolve.multiscale.evaluation import chunk_rows
 from cellsolve.multiscale.fields import Fields
@@ -100,10 +100,8 @@ class EffectiveModel:
         points = self._points(x)
         flat = points.reshape(-1, self.potential.dim)
         planned, planning = self.plan(flat)
-        work = PointWork(
-            self.potential, self.sigma, self.tol, self.cells, planned, self._derivatives, executor, progress
-        )
-        evaluation = work.evaluate(*self._distinct(flat), exact_points)
+        distinct, inverse = self._distinct(flat)
+        evaluation = self._macro_points(distinct, exact_points).evaluate(planned, executor, progress).of(inverse)
         report = self._report(planned, planning, evaluation, time.perf_counter() - start)
         effective = self._effective(flat, evaluation, report, points.shape[:-1])
         self._refuse_unconverged(effective)
@@ -140,12 +138,18 @@ class EffectiveModel:
         return planned.with_plan(prepared(planned.plan, tally)), tally
 
     @one_thread()
-    def cost(self, x: npt.ArrayLike) -> Cost:
+    def cost(self, x: npt.ArrayLike, *, exact_points: bool = False) -> Cost:
         """Cell problems, unknowns, memory and time that `evaluate` would take at the points x (..., d)."""
+        start = time.perf_counter()
         flat = self._points(x).reshape(-1, self.potential.dim)
         planned, _ = self.plan(flat)
+        planning = time.perf_counter() - start
         distinct, _ = self._distinct(flat)
-        return estimate_cost(planned.plan, len(distinct), chunk_rows(planned), distinct)
+        solved = self._macro_points(distinct, exact_points).expected
+        return estimate_cost(planned.plan, solved, chunk_rows(planned), distinct, planning)
+
+    def _macro_points(self, distinct: FloatArray, exact: bool) -> MacroPoints:
+        return MacroPoints(self.potential, self.sigma, self.tol, self.cells, self._derivatives, distinct, exact)
 
     @property
     def _derivatives(self) -> tuple[int, ...]:

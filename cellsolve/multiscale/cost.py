@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,13 +17,15 @@ __all__ = ["Cost", "estimate_cost", "problems_per_row"]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The work that a plan asks for at a number of distinct macroscopic points."""
+    """The work that a plan asks for at a number of distinct macroscopic points, of which ``solved`` are solved at."""
 
     points: int
+    solved: int
     problems: dict[int, int]  # level -> cell problems
     unknowns: dict[int, int]  # level -> unknowns of one corrector component
     memory: int  # bytes of one worker's largest arrays, and of the results
-    seconds: float  # of one worker
+    seconds: float  # of one worker, after planning
+    planning_seconds: float
 
     @property
     def total_problems(self) -> int:
@@ -39,17 +41,18 @@ def _samples(plan: Plan, level: Level) -> int:
     return int(np.prod(sample_axes(plan, level, 0), initial=1, dtype=np.int64))
 
 
-def estimate_cost(plan: Plan, points: int, rows_per_chunk: int, x: FloatArray) -> Cost:
-    """Cost at ``points`` distinct macroscopic points; a batch of each level, solved at x[0], shows how fast."""
+def estimate_cost(plan: Plan, solved: int, rows_per_chunk: int, x: FloatArray, planning_seconds: float) -> Cost:
+    """Cost at the distinct macroscopic points x (U, d), ``solved`` of which, or of nodes between them, are solved; a
+    batch of each level, solved at x[0], shows how fast."""
     repeated = problems_per_row(plan)
     problems, seconds = dict[int, int](), 0.0
     for level in plan.levels:
         once = _samples(plan, level)
-        problems[level.number] = once if level.number - 1 in plan.prepared else repeated[level.number] * points
-        seconds += repeated[level.number] * points * _seconds_per_problem(plan, level, x)
+        problems[level.number] = once if level.number - 1 in plan.prepared else repeated[level.number] * solved
+        seconds += repeated[level.number] * solved * _seconds_per_problem(plan, level, x)
     unknowns = {level.number: plan.solvers[level.number].space.n_dofs for level in plan.levels}
-    memory = _memory(plan, rows_per_chunk) + 3 * points * (1 + plan.dim) * block_size(plan.dim) * 8
-    return Cost(points, problems, unknowns, memory, seconds)
+    memory = _memory(plan, rows_per_chunk) + 3 * len(x) * (1 + plan.dim) * block_size(plan.dim) * 8
+    return Cost(len(x), solved, problems, unknowns, memory, seconds, planning_seconds)
 
 
 def _memory(plan: Plan, rows: int) -> int:
@@ -67,7 +70,8 @@ def _seconds_per_problem(plan: Plan, level: Level, x: FloatArray) -> float:
     """Time of one cell problem of the level, from a batch of them at random places."""
     if level.is_trivial:
         return 0.0
-    count = min(plan.solvers[level.number].batch, 64)
+    plan = replace(plan, checkers=None)
+    count = plan.solvers[level.number].batch
     random = np.random.default_rng(0)
     rows = {"x": np.repeat(x[:1], count, axis=0)}
     for k in range(1, level.number):
@@ -77,6 +81,7 @@ def _seconds_per_problem(plan: Plan, level: Level, x: FloatArray) -> float:
         rows = {name: values[:1] for name, values in rows.items()}
         inner = sample_level(plan, rows, level.number - 1, level.number, (), Tally())
     wanted = tuple(sorted(v.index for v in level.parameters if v.name == "x"))
+    run_level(plan, level, rows, level.number - 1, inner, wanted, Tally())  # the first time is slower
     tally, start = Tally(), time.perf_counter()
     run_level(plan, level, rows, level.number - 1, inner, wanted, tally)
     return (time.perf_counter() - start) / max(sum(tally.problems.values()), 1)
