@@ -23,7 +23,8 @@ from cellsolve.multiscale.lattice import (
     trigonometric_matrix,
 )
 from cellsolve.multiscale.log_euclidean import compose, exp_derivative, log_derivative, spectrum
-from cellsolve.multiscale.recursion import Plan, Tally, sample_level
+from cellsolve.multiscale.plan import Plan, Tally
+from cellsolve.multiscale.recursion import sample_level
 from cellsolve.potentials import Variable, levels_of, macroscopic_terms
 
 DIMENSIONS = [1, 2, 3]
@@ -182,11 +183,13 @@ def test_amplitudes_are_those_of_the_waves(count) -> None:
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-9])
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.6])
 def test_the_needed_count_is_the_one_promised(rate, tolerance) -> None:
-    """The least even n with t(n)^2 + t(2n) <= tolerance; amplitudes rate^m have t(n) = 2 rate^(n/2)/(1 - rate)."""
-    counts = 2 * np.arange(1, 64)
-    t = 2 * rate ** (counts / 2) / (1 - rate)
-    twice = 2 * rate ** (1.0 * counts) / (1 - rate)
-    expected = counts[t**2 + twice <= tolerance][0]
+    """The least odd n with 2 sum_(m > n/2) c_m c_(m - n) <= tolerance, by brute force for amplitudes rate^m."""
+
+    def error(n: int) -> float:
+        modes = range((n + 1) // 2, 200)
+        return 2 * sum(rate**m * rate ** min(abs(m - k * n) for k in range(200 // n + 2)) for m in modes)
+
+    expected = next(n for n in range(3, 100, 2) if error(n) <= tolerance)
     assert needed_count(rate ** np.arange(65.0), tolerance) == expected
 
 

@@ -15,7 +15,8 @@ from _fourier import grid, homogenized
 
 import cellsolve as cs
 from cellsolve.multiscale.lattice import Lattice
-from cellsolve.multiscale.recursion import Tally, sample_level
+from cellsolve.multiscale.plan import Tally
+from cellsolve.multiscale.recursion import sample_level
 from cellsolve.validation import Claim, accuracy_claims, print_claims
 
 TEXT = "cos(2*pi*y1[0])*cos(2*pi*y2[0]) + 0.5*sin(2*pi*(y1[1] + y2[1])) + 0.5*cos(2*pi*(y2[0] - y2[1]))"

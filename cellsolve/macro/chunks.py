@@ -15,8 +15,8 @@ from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
 from cellsolve.multiscale.cost import problems_per_row
 from cellsolve.multiscale.evaluation import ChunkResult, chunk_rows, evaluate_chunk
+from cellsolve.multiscale.plan import Tally
 from cellsolve.multiscale.planning import Planned
-from cellsolve.multiscale.recursion import Tally
 
 __all__ = ["Evaluation", "Progress", "evaluate_in_chunks"]
 

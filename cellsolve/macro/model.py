@@ -24,8 +24,9 @@ from cellsolve.macro.points import MacroPoints
 from cellsolve.multiscale.cost import Cost, estimate_cost
 from cellsolve.multiscale.evaluation import chunk_rows
 from cellsolve.multiscale.fields import Fields
+from cellsolve.multiscale.plan import Tally
 from cellsolve.multiscale.planning import Planned, make_plan
-from cellsolve.multiscale.recursion import Tally, prepared
+from cellsolve.multiscale.recursion import prepared
 from cellsolve.potentials import Potential, levels_of
 
 if TYPE_CHECKING:

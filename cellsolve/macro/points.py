@@ -14,8 +14,8 @@ from cellsolve.fem.space import FloatArray
 from cellsolve.macro.chunks import Evaluation, Progress, evaluate_in_chunks
 from cellsolve.macro.interpolation import FEWEST_POINTS, Solved, Target, expected_nodes, interpolated
 from cellsolve.multiscale.fields import block_size
+from cellsolve.multiscale.plan import Tally
 from cellsolve.multiscale.planning import Planned
-from cellsolve.multiscale.recursion import Tally
 from cellsolve.potentials import Potential
 
 __all__ = ["MacroPoints"]

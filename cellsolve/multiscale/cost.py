@@ -9,7 +9,9 @@ import numpy as np
 
 from cellsolve.fem.space import FloatArray
 from cellsolve.multiscale.fields import block_size
-from cellsolve.multiscale.recursion import Plan, Tally, run_level, sample_axes, sample_level
+from cellsolve.multiscale.level_problems import sample_axes
+from cellsolve.multiscale.plan import Plan, Tally
+from cellsolve.multiscale.recursion import run_level, sample_level
 from cellsolve.potentials import Level
 
 __all__ = ["Cost", "estimate_cost", "problems_per_row"]

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
 from cellsolve.multiscale.cost import problems_per_row
+from cellsolve.multiscale.plan import Samples, Tally
 from cellsolve.multiscale.planning import Planned, raised, refined
-from cellsolve.multiscale.recursion import Samples, Tally, prepared, sample_level
+from cellsolve.multiscale.recursion import prepared, sample_level
 
 __all__ = ["ChunkResult", "chunk_rows", "evaluate_chunk"]
 

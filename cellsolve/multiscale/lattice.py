@@ -171,7 +171,8 @@ def aliasing_error(
 
         error = sum_(m >= n/2) c_m (h_m + h_(m - n)) + second order      (twice, for K and Z; twice for safety),
 
-    which is about the square of the pointwise error where f and the weight are equally smooth. On meshes, where the
+    which is about the square of the pointwise error where f and the weight are equally smooth, and mostly much larger
+    than the error, because it knows no phases: see `recursion`, which measures by how much. On meshes, where the
     modes of a weight are not at hand, h = 1: the pointwise error. Modes that the samples cannot show are those that
     the finer scan of a few lines found, ``foreseen`` (amplitudes for each direction), or the decay of the others.
     """
@@ -181,24 +182,29 @@ def aliasing_error(
         if count == 1:
             continue
         amplitudes = fourier_amplitudes(samples, axis).reshape(len(samples), -1, count // 2 + 1).max(axis=1)
-        c = with_foreseen(extended(amplitudes), foreseen[axis - 1], count // 2)
+        half = (count + 1) // 2
+        c = with_foreseen(extended(amplitudes), foreseen[axis - 1], half)
         m = np.arange(c.shape[-1])
         h = _weight_modes(densities, space, axis - 1, len(m))
         folded = np.abs(m - count * np.round(m / count)).astype(int)
-        unseen = slice(count // 2, None)
+        unseen = slice(half, None)
         first_order = (c * (h + h[:, folded]))[:, unseen].sum(axis=1)
         errors[:, axis - 1] = 4.0 * first_order + 0.5 * (2.0 * c[:, unseen].sum(axis=1)) ** 2
     return errors
 
 
 def with_foreseen(c: FloatArray, foreseen: FloatArray, half: int) -> FloatArray:
-    """Amplitudes (b, M) raised beyond the mode ``half`` to those foreseen, which grow with what was seen below it."""
+    """Amplitudes (b, M) raised from the mode ``half`` on to those foreseen, which grow with what was seen below it.
+
+    Samples that show fewer than four modes tell nothing of the decay: those foreseen are then all there is.
+    """
     known = np.zeros(c.shape[-1])
     known[: len(foreseen)] = foreseen[: len(known)]
     visible = max(float(known[1:half].max(initial=0.0)), np.finfo(float).tiny)
     growth = np.maximum(c[:, 1:half].max(axis=1, initial=0.0) / max(visible, 1e-12), 1.0)
     raised = c.copy()
-    raised[:, half:] = np.maximum(c[:, half:], growth[:, None] * known[half:])
+    expected = growth[:, None] * known[half:]
+    raised[:, half:] = expected if half < 4 and known.any() else np.maximum(c[:, half:], expected)
     return raised
 
 
@@ -220,14 +226,17 @@ def _weight_modes(densities: FloatArray, space: Space, axis: int, count: int) ->
 
 
 def needed_count(amplitudes: FloatArray, tolerance: float) -> int:
-    """Smallest even n with t(n)^2 + t(2n) below the tolerance, where t(n) = 2 sum of the amplitudes from n/2 on.
+    """Smallest odd n with  2 sum_(m > n/2) c_m c_(m - n)  below the tolerance, c_0 being 1.
 
-    That is the error of averages against weights as smooth as the function itself; `aliasing_error` checks it.
+    That is what `aliasing_error` gives for averages against weights as smooth as the function itself, without its
+    factors of safety. Odd, because an even n shows only half of its last mode.
     """
-    worst = extended(amplitudes).reshape(-1, 4 * (amplitudes.shape[-1] - 1) + 1)
-    t = 2.0 * np.cumsum(worst[:, ::-1], axis=1)[:, ::-1].max(axis=0)
-    for half in range(1, amplitudes.shape[-1] - 1):
-        if t[half] ** 2 + t[2 * half] <= tolerance:
-            return 2 * half
-    last: int = amplitudes.shape[-1] - 1
-    return 2 * last
+    c = extended(amplitudes).reshape(-1, 4 * (amplitudes.shape[-1] - 1) + 1).max(axis=0)
+    weight = np.minimum(np.concatenate([[1.0], c[1:]]), 1.0)
+    m = np.arange(len(c))
+    last: int = 2 * (amplitudes.shape[-1] - 1) - 1
+    for n in range(3, last, 2):
+        folded = np.abs(m - n * np.round(m / n)).astype(int)
+        if 2.0 * (c * weight[folded])[(n + 1) // 2 :].sum() <= tolerance:
+            return n
+    return last

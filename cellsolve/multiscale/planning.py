@@ -30,13 +30,15 @@ from cellsolve.multiscale.lattice import (
     tail,
 )
 from cellsolve.multiscale.level import level_coefficient, terms_at
-from cellsolve.multiscale.recursion import Plan, Rows, Samples, Tally, lattice_error, prepared, run_level, sample_level
+from cellsolve.multiscale.plan import Plan, Rows, Samples, Tally
+from cellsolve.multiscale.recursion import lattice_error, prepared, run_level, sample_level
 from cellsolve.potentials import Level, Potential, Variable, levels_of
 
 __all__ = ["Planned", "make_plan", "raised", "refined"]
 
 _MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature points are the better places
 _PREDICTED_SHARE = 0.5  # of the error allowed to a space, when it is predicted
+_PHASES = 0.3  # sums of amplitudes over errors of averages: 30 to 1000 seen, of which estimates use 3
 _LINES = 2  # lines scanned in each component
 _PROBES = 6
 _CANDIDATES = 512
@@ -97,8 +99,8 @@ def raised(planned: Planned, seen: dict[int, float]) -> Planned:
 
 
 def _finer(lattice: Lattice, coarse: npt.NDArray[np.bool_]) -> Lattice:
-    """Counts a third larger, and even, in the directions that are too coarse."""
-    counts = [2 * -(-2 * n // 3) if n > 1 and c else n for n, c in zip(lattice.counts, coarse, strict=True)]
+    """Counts a third larger, and odd, in the directions that are too coarse."""
+    counts = [2 * -(-2 * n // 3) + 1 if n > 1 and c else n for n, c in zip(lattice.counts, coarse, strict=True)]
     return replace(lattice, counts=tuple(counts))
 
 
@@ -169,7 +171,7 @@ class _Planner:
             rest = tail(amplitudes).max()
             error = np.abs(trigonometric_matrix(count, between) @ values - actual).max()
             if rest <= np.sqrt(self.share) and error <= max(rest, 0.01 * self.share):
-                return needed_count(amplitudes, self.share), extended(amplitudes).max(axis=(0, 1))
+                return needed_count(amplitudes, _PHASES * self.share), extended(amplitudes).max(axis=(0, 1))
             if 2 * count > _MAX_LINE[len(direction)]:
                 return None
             odd = self._along(level, lines, (np.arange(count) + 0.5) / count, direction)
