@@ -52,6 +52,8 @@ def coefficients_at(coefficients: Any, space: Space) -> FloatArray:
                 f"the callable of coefficients gave shape {values.shape}; needed (B, {len(space.points)}) or "
                 f"(B, {len(space.points)}, {space.dim}, {space.dim}), one row a cell problem."
             )
+        if values.shape[1:] == (len(space.points),) and np.isfinite(values).all() and (values > 0).all():
+            return values
         parts = [
             _positive_definite(_points_last(v, space.points), space.points, f"coefficient {b}")
             for b, v in enumerate(values)

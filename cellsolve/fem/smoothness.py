@@ -20,7 +20,7 @@ __all__ = ["Look", "Need", "needed_resolution"]
 
 Look = Callable[[BoxSpace], FloatArray]  # coefficients (b, q) or (b, d, d, q) at the points of a space
 
-_VIEWS = {2: (63, 127), 3: (31,)}  # nodes a side of the grids on which spectra are taken
+_VIEWS = {2: (31, 63, 127), 3: (17, 31)}  # nodes a side of the grids on which spectra are taken
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,8 +111,10 @@ class _Run:
 
     def harvest(self) -> None:
         """Check the problems that seem done on their true energy and residual; freeze those that are."""
-        remaining = self.remaining()
         enough = max(self.tol, _ROUNDING) * self.energy
+        if not ((self.drops[0] <= enough).all(axis=1) | self.unbounded).any():
+            return  # what remains is estimated at the last drop at least
+        remaining = self.remaining()
         candidates = np.flatnonzero(self.active & ((remaining <= enough).all(axis=1) | self.unbounded))
         self.waiting += len(candidates)
         if not self._worth_checking(len(candidates)):

@@ -16,6 +16,7 @@ Where the nodes do not resolve K the operator can be indefinite: such problems d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,15 +41,6 @@ class _Transform:
     laplacian: FloatArray  # (n1, .., n1, 1) of -Laplace
     root: FloatArray  # its inverse square root, 0 at the constant
 
-    @classmethod
-    def of(cls, space: BoxSpace) -> _Transform:
-        line = space.line
-        scales = np.diag(space.inverse_period.T @ space.inverse_period)
-        grids = np.meshgrid(*[line.eigenvalues] * space.dim, indexing="ij")
-        laplacian = np.asarray(sum(s * g for s, g in zip(scales, grids, strict=True)))[..., None]
-        root = np.divide(1.0, np.sqrt(laplacian), out=np.zeros_like(laplacian), where=laplacian > 0)
-        return cls(np.ascontiguousarray(line.modes / np.sqrt(len(line.modes))), laplacian, root)
-
     def back(self, modes: FloatArray) -> FloatArray:
         return along_axes(self.modes, modes)
 
@@ -63,6 +55,17 @@ class _Transform:
     def field(self, grid: FloatArray) -> FloatArray:
         """(r, n1, .., n1, b) -> (b, r, n)."""
         return batch_first(grid.reshape(len(grid), -1, grid.shape[-1]))
+
+
+@lru_cache(maxsize=32)
+def _transform(space: BoxSpace) -> _Transform:
+    """That of a space (which is known by what it is, not by its values), made once."""
+    line = space.line
+    scales = np.diag(space.inverse_period.T @ space.inverse_period)
+    grids = np.meshgrid(*[line.eigenvalues] * space.dim, indexing="ij")
+    laplacian = np.asarray(sum(s * g for s, g in zip(scales, grids, strict=True)))[..., None]
+    root = np.divide(1.0, np.sqrt(laplacian), out=np.zeros_like(laplacian), where=laplacian > 0)
+    return _Transform(np.ascontiguousarray(line.modes / np.sqrt(len(line.modes))), laplacian, root)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +152,7 @@ class SchroedingerSolved:
 
 def schroedinger_form(space: BoxSpace, K: FloatArray, guess: FloatArray | None = None) -> SchroedingerForm:
     """The energies of coefficients K (b, n) at the nodes; ``guess`` (b, d, n) of the correctors."""
-    t = _Transform.of(space)
+    t = _transform(space)
     values = batch_fastest(np.sqrt(K))
     w = t.grid(values[:, None])
     q = -t.back(t.laplacian * t.forth(w)) / w

@@ -84,8 +84,7 @@ def run_level(
     channels = np.empty((problems.count, (1 + len(wanted)) * block_size(solver.space.dim)))
     iteration, contrast = np.zeros((2, problems.count))
     errors = np.zeros((problems.count, plan.dim))
-    for start in range(0, problems.count, solver.batch):
-        numbers = np.arange(start, min(start + solver.batch, problems.count))
+    for numbers in np.array_split(np.arange(problems.count), -(-problems.count // solver.batch)):
         samples = problems.inner_samples(numbers)
         below = None if samples is None else problems.at_points(samples, solver.space)
         result = solve_level(level, solver, plan.sigma, plan.tol, problems.points(numbers), below, wanted)
