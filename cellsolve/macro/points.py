@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from cellsolve.errors import CoefficientError
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 from cellsolve.macro.chunks import Evaluation, Progress, evaluate_in_chunks
 from cellsolve.macro.interpolation import FEWEST_POINTS, Solved, Target, expected_nodes, interpolated
 from cellsolve.multiscale.fields import block_size
+from cellsolve.multiscale.level import terms_at
 from cellsolve.multiscale.plan import Tally
 from cellsolve.multiscale.planning import Planned
-from cellsolve.potentials import Potential
+from cellsolve.potentials import Potential, levels_of
 
 __all__ = ["MacroPoints"]
 
-_SHARE = 0.125  # of tol, for the interpolation
-_PLACES = 12  # of the cells, at which the potential is interpolated along
+_PLACES = 12  # of the cells, at which the potential is interpolated along: any, and those where it moves most with x
+_SEEN_PLACES, _SEEN_POINTS = 1024, 128  # places looked at for that, at so many of the points
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class MacroPoints:
     """Distinct points ``x`` (U, d) of one model; ``active`` are the components of x that M depends on."""
 
@@ -41,7 +44,7 @@ class MacroPoints:
         """About how many points will be solved at."""
         if self._all_solved:
             return len(self.x)
-        return min(expected_nodes(self._components, self._potential_over_sigma, _SHARE * self.tol), len(self.x))
+        return min(expected_nodes(self._components, self._potential, self.tol), len(self.x))
 
     def evaluate(
         self, planned: Planned, executor: Executor | None, progress: Callable[[int, int], None] | None
@@ -57,13 +60,13 @@ class MacroPoints:
             result = evaluate_in_chunks(planned, self._at(nodes), self.active, executor, done)
             tally.merge(result.tally)
             count += len(nodes)
-            whole = result.tally.unconverged == 0 and bool(np.isfinite(result.channels).all())
-            return Solved(result.channels, result.error, whole)
+            return Solved(result.channels, result.error, result.tally.unconverged)
 
-        values = block_size(self.potential.dim)
-        target = Target(solve, self._potential_over_sigma, values, _SHARE * self.tol)
-        channels, error = interpolated(self._components, target)
-        return Evaluation(channels, error, tally, count)
+        fields = interpolated(
+            self._components, Target(solve, self._potential, block_size(self.potential.dim), self.tol)
+        )
+        tally.unconverged = fields.unconverged
+        return Evaluation(fields.channels, fields.error, tally, count)
 
     @property
     def _all_solved(self) -> bool:
@@ -79,13 +82,35 @@ class MacroPoints:
         points[:, list(self.active)] = nodes
         return points
 
-    def _potential_over_sigma(self, nodes: FloatArray) -> FloatArray:
-        """V1/sigma (m, J) at places of the cells, less its mean over them: what moves with x alone is no matter."""
-        random = np.random.default_rng(11)
-        places = [random.random((_PLACES, self.potential.dim)) @ np.asarray(cell.period) for cell in self.cells]
-        V: FloatArray = self.potential.evaluate_V1(self._at(nodes)[:, None], *places) / self.sigma
-        V -= V.mean(axis=1, keepdims=True)
+    def _potential(self, nodes: FloatArray) -> FloatArray:
+        """V1/sigma (m, J) at places of the cells, less its mean over the first of them, for components (m, a)."""
+        V = self._terms(self._at(nodes), self._places)
+        V -= V[:, :_PLACES].mean(axis=1, keepdims=True)
         return V
+
+    @cached_property
+    def _places(self) -> list[FloatArray]:
+        """Values (J, d) of y_1 .. y_N: random ones, and of many those at which V1 moves most from point to point."""
+        random = np.random.default_rng(11)
+        many = [random.random((_SEEN_PLACES, self.potential.dim)) @ np.asarray(cell.period) for cell in self.cells]
+        some = self.x[random.permutation(len(self.x))[:_SEEN_POINTS]]
+        V = self._terms(some, many)
+        liveliest = np.argsort(-np.ptp(V - V.mean(axis=1, keepdims=True), axis=0), kind="stable")
+        rows = np.concatenate([np.arange(_PLACES), liveliest[:_PLACES]])
+        return [y[rows] for y in many]
+
+    def _terms(self, x: FloatArray, places: list[FloatArray]) -> FloatArray:
+        """Terms of V1/sigma that hold fast variables (m, J), at points (m, d) and places (J, d) of each y_k."""
+        points = {"x": tuple(x.T[:, :, None])}
+        points |= {f"y{k}": tuple(y.T[:, None]) for k, y in enumerate(places, start=1)}
+        total = np.zeros((len(x), len(places[0])))
+        for level in levels_of(self.potential):
+            total += terms_at(level, points, total.shape)
+        if not np.isfinite(total).all():
+            raise CoefficientError(
+                "the potential is not finite at some of the points. Check divisions and roots in V1."
+            )
+        return total / self.sigma
 
 
 def _after(progress: Progress | None, done: int) -> Progress | None:
