@@ -32,14 +32,14 @@ _BOX_STEPS: dict[int, tuple[tuple[int, int], ...]] = {
 }
 _FIXED_ORDER, _FIXED_N = 6, 4
 
-_WAVES = (5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 29, 33, 37, 41, 47, 53, 61, 69, 79)
-_MOST_WAVES = {2: 61, 3: 33}
+_WAVES = (5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 29, 33, 37, 41, 47, 53, 61, 69, 79, 91, 105)
+_MOST_WAVES = {2: 91, 3: 41}
 
 # Green-Jacobi iterations grow with the variation of log K inside one element, and dense derivatives carry rounding from
 # large K to small: measured, trigonometric polynomials are the faster ones up to exp(8), and past exp(14), exp(24) ..
-# four, eight .. elements a side.
+# four, eight .. elements a side. The Schroedinger form of isotropic coefficients has no such rounding, up to exp(45).
 _ELEMENTS_BY_CONTRAST = ((14.0, 4), (24.0, 8), (60.0, 16), (float("inf"), 32))
-_SMOOTH_CONTRAST = 8.0
+_SMOOTH_CONTRAST = {True: 45.0, False: 8.0}  # isotropic, or tensors
 _ORDERS = (4, 6, 8, 10, 12)
 _POINTS_PER_NODE = 1.3  # nodes of elements for one trigonometric node
 _MOST_NODES = {2: 400, 3: 100}  # a side
@@ -73,7 +73,7 @@ def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2) -> Ladder:
     need = needed_resolution(look, cell.dim, cell.period, tol)
     if need is None:
         return general
-    if need.log_contrast <= _SMOOTH_CONTRAST and need.nodes <= _MOST_WAVES[cell.dim]:
+    if need.log_contrast <= _SMOOTH_CONTRAST[need.isotropic] and need.nodes <= _MOST_WAVES[cell.dim]:
         waves = [n for n in _WAVES if n >= need.nodes]
         return Ladder(tuple(partial(trigonometric_box, cell.dim, n, cell.period) for n in waves), fixed=False)
     return Ladder(tuple(_elements(cell, n, p) for n, p in _steps(cell.dim, need.nodes, need.log_contrast)), fixed=False)

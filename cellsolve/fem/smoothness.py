@@ -20,15 +20,17 @@ __all__ = ["Look", "Need", "needed_resolution"]
 
 Look = Callable[[BoxSpace], FloatArray]  # coefficients (b, q) or (b, d, d, q) at the points of a space
 
-_VIEWS = {2: (31, 63, 127), 3: (17, 31)}  # nodes a side of the grids on which spectra are taken
+_VIEWS = {2: (31, 63, 127), 3: (17, 31, 47)}  # nodes a side of the grids on which spectra are taken
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """``nodes``: the smallest odd n whose predicted error is small enough; ``log_contrast``: log max K / min K."""
+    """``nodes``: the smallest odd n whose predicted error is small enough; ``log_contrast``: log max K / min K;
+    ``isotropic``: are all coefficients multiples of the identity?"""
 
     nodes: int
     log_contrast: float
+    isotropic: bool
 
 
 def needed_resolution(look: Look, dim: int, period: FloatArray, tol: float) -> Need | None:
@@ -39,7 +41,7 @@ def needed_resolution(look: Look, dim: int, period: FloatArray, tol: float) -> N
         beyond = np.cumsum(amplitudes[:, ::-1], axis=1)[:, ::-1].max(axis=0)  # sum over m >= its index
         enough = np.flatnonzero(beyond**2 <= tol)
         if len(enough) and enough[0] <= 0.8 * (count // 2):
-            return Need(max(2 * int(enough[0]) - 1, 3), _log_contrast(K))
+            return Need(max(2 * int(enough[0]) - 1, 3), _log_contrast(K), K.ndim == 2)
     return None
 
 

@@ -67,6 +67,7 @@ class _Run:
         self.first_gamma = self.gamma.copy()
         self.alpha = np.zeros_like(self.gamma)
         self.drops = np.full((2 * _WINDOW, B, d), _UNKNOWN)
+        self.lowered = [np.zeros((B, d))]  # by how much the energies have fallen, step by step
 
     def step(self) -> None:
         """One iteration of conjugate gradients on every active problem."""
@@ -87,6 +88,7 @@ class _Run:
         self.p += z
         self.drops[1:] = self.drops[:-1]
         self.drops[0] = alpha * self.gamma
+        self.lowered.append(self.lowered[-1] + self.drops[0])
         self.alpha = alpha
         self.gamma = gamma
 
@@ -107,7 +109,17 @@ class _Run:
         ratio = np.clip(now / _floored(earlier), 0.0, 0.98)
         before = _geometric(self.drops[1 : _WINDOW + 2])
         estimate: FloatArray = np.maximum(np.maximum(fast, 0.5 * before), now * ratio / (1.0 - ratio))
-        return estimate
+        return np.maximum(estimate, self._long_term())
+
+    def _long_term(self) -> FloatArray:
+        """The same over windows of a quarter of all steps: metastable landscapes have plateaus, longer the slower they
+        converge, on which the energy hardly falls."""
+        window = max(self.count // 4, 1)
+        now, earlier, before = self.lowered[-1], self.lowered[-1 - window], self.lowered[-1 - 2 * window]
+        last = now - earlier
+        ratio = np.clip(last / _floored(earlier - before), 0.1, 0.98)
+        rest: FloatArray = last * ratio / (1.0 - ratio)
+        return rest
 
     def harvest(self) -> None:
         """Check the problems that seem done on their true energy and residual; freeze those that are."""
@@ -192,6 +204,7 @@ class _Run:
         ):
             setattr(self, name, of_problems(getattr(self, name), keep))
         self.drops = self.drops[:, keep]
+        self.lowered = [of_problems(energy, keep) for energy in self.lowered]
 
     def give_up(self) -> None:
         """Record the best that is known of the problems still active."""
