@@ -27,7 +27,7 @@ _MOST_TERMS = 1.0 / 3.0  # of the points in a box
 _MOST_WASTE = 0.2  # of all points, solved at nodes of boxes that were given up
 _SHARE = 0.125  # of the tolerance: what terms left out, and differences seen at verified points, may amount to
 _VERIFIED, _VERIFIED_SHARE = 4, 0.1  # points of a box that are solved as well: at least, and of the nodes
-_SAFETY = 3.0  # on the largest difference seen
+_SAFETY = 4.0  # on the largest difference seen
 _STRONGER = 1.5  # times what the potential varies at the points: nodes where it does more would be dear
 _MORE_TERMS = 1.2  # log K_0 needs than V1/sigma
 _LAYER = 4.0  # terms expected by their neighbours are this much smaller: a bound that the checks confirm
@@ -201,7 +201,7 @@ def _fit(x: FloatArray, target: Target) -> tuple[Solved | None, int]:
         sizes = _sizes(interpolant.surpluses, box, target)
         rest = float(interpolant.expected(interpolant.margin(), sizes).sum())
         if rest <= _LAYER * share:
-            result, checked = _verified(box, x, interpolant, rest / _LAYER, worst, target)
+            result, checked = _verified(box, x, interpolant, 2.0 * rest / _LAYER, worst, target)
             count += checked
             if result is not None or rest <= 0.1 * share:
                 return result, count

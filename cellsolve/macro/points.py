@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
-from cellsolve.macro.chunks import Evaluation, Progress, evaluate_in_chunks
+from cellsolve.macro.chunks import Evaluation, evaluate_in_chunks
 from cellsolve.macro.interpolation import FEWEST_POINTS, Solved, Target, expected_nodes, interpolated
 from cellsolve.multiscale.fields import block_size
 from cellsolve.multiscale.level import terms_at
@@ -52,12 +52,19 @@ class MacroPoints:
         """log K_0 and log Z at the points."""
         if self._all_solved:
             return evaluate_in_chunks(planned, self.x, self.active, executor, progress)
-        tally, count = Tally(), 0
+        tally, count, reported = Tally(), 0, 0
 
         def solve(nodes: FloatArray) -> Solved:
-            nonlocal count
-            done = _after(progress, sum(tally.problems.values()))
-            result = evaluate_in_chunks(planned, self._at(nodes), self.active, executor, done)
+            nonlocal count, reported
+            before = reported
+
+            def report(done: int, total: int) -> None:
+                nonlocal reported
+                reported = before + done
+                if progress is not None:
+                    progress(reported, before + total)
+
+            result = evaluate_in_chunks(planned, self._at(nodes), self.active, executor, report)
             tally.merge(result.tally)
             count += len(nodes)
             return Solved(result.channels, result.error, result.tally.unconverged)
@@ -111,8 +118,3 @@ class MacroPoints:
                 "the potential is not finite at some of the points. Check divisions and roots in V1."
             )
         return total / self.sigma
-
-
-def _after(progress: Progress | None, done: int) -> Progress | None:
-    """Tells of the problems of one round besides those done before."""
-    return None if progress is None else lambda some, total: progress(done + some, done + total)

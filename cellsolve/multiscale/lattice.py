@@ -229,12 +229,14 @@ def needed_count(amplitudes: FloatArray, tolerance: float) -> int:
     """Smallest odd n with  2 sum_(m > n/2) c_m c_(m - n)  below the tolerance, c_0 being 1.
 
     That is what `aliasing_error` gives for averages against weights as smooth as the function itself, without its
-    factors of safety. Odd, because an even n shows only half of its last mode.
+    factors of safety. Odd, because an even n shows only half of its last mode; 1 where nothing moves.
     """
     c = extended(amplitudes).reshape(-1, 4 * (amplitudes.shape[-1] - 1) + 1).max(axis=0)
     weight = np.minimum(np.concatenate([[1.0], c[1:]]), 1.0)
     m = np.arange(len(c))
     last: int = 2 * (amplitudes.shape[-1] - 1) - 1
+    if 2.0 * c[1:].sum() <= tolerance:
+        return 1
     for n in range(3, last, 2):
         folded = np.abs(m - n * np.round(m / n)).astype(int)
         if 2.0 * (c * weight[folded])[(n + 1) // 2 :].sum() <= tolerance:

@@ -104,6 +104,13 @@ def _finer(lattice: Lattice, coarse: npt.NDArray[np.bool_]) -> Lattice:
     return replace(lattice, counts=tuple(counts))
 
 
+def _without_noise(amplitudes: FloatArray, level: float) -> FloatArray:
+    """Waves smaller than the errors allowed to a space are none: by symmetry K may not move at all where it could, and
+    the nodes of a space are not symmetric."""
+    waves: FloatArray = np.where(amplitudes < level, 0.0, amplitudes)
+    return waves
+
+
 class _Planner:
     """Goes through the levels N .. 1; ``plan`` holds what is decided so far."""
 
@@ -167,10 +174,10 @@ class _Planner:
         first = self._along(level, lines, np.concatenate([np.arange(count) / count, between]), direction)
         values, actual = first[:, :count], first[:, count:]
         while True:
-            amplitudes = fourier_amplitudes(values, 1)
+            amplitudes = _without_noise(fourier_amplitudes(values, 1), 0.25 * self.share)
             rest = tail(amplitudes).max()
             error = np.abs(trigonometric_matrix(count, between) @ values - actual).max()
-            if rest <= np.sqrt(self.share) and error <= max(rest, 0.01 * self.share):
+            if rest <= np.sqrt(self.share) and error <= max(rest, 0.5 * self.share):
                 return needed_count(amplitudes, _PHASES * self.share), extended(amplitudes).max(axis=(0, 1))
             if 2 * count > _MAX_LINE[len(direction)]:
                 return None
