@@ -23,6 +23,7 @@ __all__ = [
     "AtPoints",
     "Lattice",
     "Sampling",
+    "alias_sum",
     "aliasing_error",
     "extended",
     "fourier_amplitudes",
@@ -232,13 +233,15 @@ def needed_count(amplitudes: FloatArray, tolerance: float) -> int:
     factors of safety. Odd, because an even n shows only half of its last mode; 1 where nothing moves.
     """
     c = extended(amplitudes).reshape(-1, 4 * (amplitudes.shape[-1] - 1) + 1).max(axis=0)
-    weight = np.minimum(np.concatenate([[1.0], c[1:]]), 1.0)
-    m = np.arange(len(c))
     last: int = 2 * (amplitudes.shape[-1] - 1) - 1
     if 2.0 * c[1:].sum() <= tolerance:
         return 1
-    for n in range(3, last, 2):
-        folded = np.abs(m - n * np.round(m / n)).astype(int)
-        if 2.0 * (c * weight[folded])[(n + 1) // 2 :].sum() <= tolerance:
-            return n
-    return last
+    return next((n for n in range(3, last, 2) if alias_sum(c, n) <= tolerance), last)
+
+
+def alias_sum(c: FloatArray, n: int) -> float:
+    """2 sum_(m > n/2) c_m c_(m - n) of amplitudes c (M,), c_0 being 1: what n samples make of averages at most."""
+    weight = np.minimum(np.concatenate([[1.0], c[1:]]), 1.0)
+    m = np.arange(len(c))
+    folded = np.abs(m - n * np.round(m / n)).astype(int)
+    return float(2.0 * (c * weight[folded])[(n + 1) // 2 :].sum())

@@ -23,6 +23,7 @@ from cellsolve.multiscale.fields import log_distance
 from cellsolve.multiscale.lattice import (
     AtPoints,
     Lattice,
+    alias_sum,
     extended,
     fourier_amplitudes,
     moves,
@@ -104,6 +105,13 @@ def _finer(lattice: Lattice, coarse: npt.NDArray[np.bool_]) -> Lattice:
     return replace(lattice, counts=tuple(counts))
 
 
+def _enough(amplitudes: FloatArray, count: int, factor: float) -> int:
+    """The next odd count at which errors are smaller by this factor, as the amplitudes of a scan let expect; at most
+    half as many again, because they are those of a few lines."""
+    target, most = factor * alias_sum(amplitudes, count), count + 2 * -(-count // 4)
+    return next((n for n in range(count + 2, most, 2) if alias_sum(amplitudes, n) <= target), most)
+
+
 def _without_noise(amplitudes: FloatArray, level: float) -> FloatArray:
     """Waves smaller than the errors allowed to a space are none: by symmetry K may not move at all where it could, and
     the nodes of a space are not symmetric."""
@@ -174,11 +182,12 @@ class _Planner:
         first = self._along(level, lines, np.concatenate([np.arange(count) / count, between]), direction)
         values, actual = first[:, :count], first[:, count:]
         while True:
-            amplitudes = _without_noise(fourier_amplitudes(values, 1), 0.25 * self.share)
+            amplitudes = fourier_amplitudes(values, 1)
             rest = tail(amplitudes).max()
             error = np.abs(trigonometric_matrix(count, between) @ values - actual).max()
             if rest <= np.sqrt(self.share) and error <= max(rest, 0.5 * self.share):
-                return needed_count(amplitudes, _PHASES * self.share), extended(amplitudes).max(axis=(0, 1))
+                waves = _without_noise(amplitudes, 0.25 * self.share)
+                return needed_count(waves, _PHASES * self.share), extended(waves).max(axis=(0, 1))
             if 2 * count > _MAX_LINE[len(direction)]:
                 return None
             odd = self._along(level, lines, (np.arange(count) + 0.5) / count, direction)
@@ -255,10 +264,17 @@ class _Planner:
             return False
         if max(samples.interpolation.max(), unseen) <= allowed:
             return False
-        blamed = np.maximum(samples.directions, unseen) > allowed / (2 * self.plan.dim)
-        coarse = blamed & (np.array(sampling.counts) > 1)
-        finer = _finer(sampling, coarse if coarse.any() else np.ones_like(coarse))
-        too_fine = max(finer.counts) > _MAX_LINE[len(finer.counts)]
+        wanted = allowed / (2 * self.plan.dim) / np.maximum(np.maximum(samples.directions, unseen), 1e-300)
+        if not ((wanted < 1.0) & (np.array(sampling.counts) > 1)).any():
+            wanted[:] = 0.5
+        finer = replace(
+            sampling,
+            counts=tuple(
+                _enough(c, n, w) if n > 1 and w < 1.0 else n
+                for c, n, w in zip(self.plan.foreseen[k], sampling.counts, wanted, strict=True)
+            ),
+        )
+        too_fine = max(finer.counts) > 1.5 * _MAX_LINE[len(finer.counts)]
         self.plan.samplings[k] = AtPoints(0, len(finer.counts)) if too_fine else finer
         self.plan = replace(self.plan, prepared={})
         return True
