@@ -5,6 +5,8 @@ Nodal Lagrange basis at the Gauss-Lobatto points of n equal elements, Gauss-Lege
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.linalg
 from numpy.polynomial import legendre
@@ -37,6 +39,7 @@ def lagrange_basis(nodes: FloatArray, points: FloatArray) -> tuple[FloatArray, F
     return values, np.atleast_2d(slopes)
 
 
+@lru_cache(maxsize=64)
 def line_elements(n: int, order: int) -> LineBasis:
     """n equal elements of order p on the unit circle, p + 1 Gauss points in each; ``to_nodes`` interpolates inside the
     elements and averages where two of them meet."""

@@ -10,6 +10,8 @@ have a mode, (-1)^j, whose derivative vanishes at all nodes.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from cellsolve.fem.line_basis import LineBasis
@@ -18,6 +20,7 @@ from cellsolve.fem.space import FloatArray
 __all__ = ["trigonometric_line", "trigonometric_matrix"]
 
 
+@lru_cache(maxsize=64)
 def trigonometric_line(n: int) -> LineBasis:
     """Trigonometric polynomials of degree (n - 1) / 2 on the unit circle."""
     if n % 2 == 0:
