@@ -339,3 +339,36 @@ def test_two_scales_on_the_line_have_a_closed_form(a, sigma) -> None:
     V = cs.Potential(V1, dim=1, scales=2)
     eff = cs.homogenize(V, sigma=sigma, tol=1e-6).evaluate(np.zeros(1))
     assert relative_error(eff.diffusion, cs.exact.effective_diffusion_1d(V, sigma, np.zeros(1)).reshape(1, 1)) <= 1e-6
+
+
+EVEN = "cos(2*pi*y1[0])*cos(2*pi*y2[0]) + 0.5*cos(2*pi*(y1[1] + y2[1])) + 0.5*cos(2*pi*(y2[0] - y2[1]))*(1 + 0.1*x[0])"
+
+
+def test_even_potentials_are_solved_on_half_their_lattice(monkeypatch) -> None:
+    """K_1(-y1) = K_1(y1): the same result, derivatives included, from half the inner problems."""
+    x = np.array([[0.3, 0.0], [-0.8, 0.0]])
+    work = []
+    for even in (True, False):
+        if not even:
+            monkeypatch.setattr("cellsolve.multiscale.planning._even_levels", lambda *_: frozenset())
+        eff = cs.homogenize(cs.Potential(EVEN, dim=2, scales=2), sigma=1.0, tol=1e-8).evaluate(x)
+        work.append((eff, eff.report.cell_problems[2] - eff.report.planning_problems[2]))
+    (half, some), (whole, all_of_them) = work
+    np.testing.assert_allclose(half.diffusion, whole.diffusion, rtol=1e-9)
+    np.testing.assert_allclose(half.diffusion_divergence, whole.diffusion_divergence, atol=1e-7)
+    assert some <= 0.6 * all_of_them
+
+
+@pytest.mark.parametrize(
+    ("V1", "even"),
+    [
+        (EVEN, {1, 2}),
+        (EVEN + " + 0.1*sin(2*pi*y2[0])", set()),
+        (EVEN + " + 0.1*sin(2*pi*y1[0])", {2}),
+        ("sin(2*pi*y1[0])*sin(2*pi*y2[0])", {1, 2}),
+        ("sin(2*pi*y1[0])*cos(2*pi*y2[0])", set()),
+    ],
+)
+def test_evenness_is_that_of_all_inner_levels(V1, even) -> None:
+    V = cs.Potential(V1, dim=2, scales=2)
+    assert cs.homogenize(V, sigma=1.0, tol=1e-3).plan(np.zeros((1, 2)))[0].plan.even == even

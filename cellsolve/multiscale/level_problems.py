@@ -9,6 +9,7 @@ import numpy as np
 from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
 from cellsolve.multiscale.fields import Fields, block_size
+from cellsolve.multiscale.lattice import Lattice
 from cellsolve.multiscale.level import Points
 from cellsolve.multiscale.plan import IntArray, Plan, Rows, Samples
 from cellsolve.potentials import Level
@@ -38,6 +39,19 @@ class LevelProblems:
     @property
     def count(self) -> int:
         return int(np.prod(self.shape))
+
+    def mirrored(self) -> IntArray:
+        """For each problem the one that is solved for it (count,): of a pair y, -y of samples the first, where the
+        potential is even in all fast variables, so that K_k(-y_1 .. -y_k) = K_k(y_1 .. y_k); else itself."""
+        own = np.arange(self.count).reshape(self.shape)
+        k = self.level.number
+        if self.outer or k not in self.plan.even:
+            return own.ravel()
+        if not all(isinstance(self.plan.samplings[j], Lattice) for j in range(1, k)):
+            return own.ravel()
+        axes = tuple(range(1, own.ndim))
+        mirror = np.roll(np.flip(own, axes), 1, axes)  # sample j of n to sample (n - j) mod n
+        return np.minimum(own, mirror).ravel()
 
     def points(self, numbers: IntArray) -> Points:
         """Values of the outer variables for these problems."""

@@ -34,6 +34,7 @@ class Plan:
         default_factory=dict
     )  # k -> amplitudes along each direction of y_k
     prepared: dict[int, Samples] = field(default_factory=dict)  # k -> samples of Khat_k, where it is free of x
+    even: frozenset[int] = frozenset()  # levels k for which V1 is the same at -y_1 .. -y_N, all terms of k .. N
 
     @property
     def dim(self) -> int:

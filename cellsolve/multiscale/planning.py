@@ -40,6 +40,7 @@ __all__ = ["Planned", "make_plan", "raised", "refined"]
 _MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature points are the better places
 _PREDICTED_SHARE = 0.5  # of the error allowed to a space, when it is predicted
 _PHASES = 0.3  # sums of amplitudes over errors of averages: 30 to 1000 seen, of which estimates use 3
+_MIRRORED = 32  # places at which a potential is compared with its mirror image
 _LINES = 2  # lines scanned in each component
 _PROBES = 6
 _CANDIDATES = 512
@@ -105,6 +106,22 @@ def _finer(lattice: Lattice, coarse: npt.NDArray[np.bool_]) -> Lattice:
     return replace(lattice, counts=tuple(counts))
 
 
+def _even_levels(levels: tuple[Level, ...], x: FloatArray, random: np.random.Generator) -> frozenset[int]:
+    """Levels k for which the terms of k .. N are all the same at -y_1 .. -y_N, at random places."""
+    rows = x[random.integers(0, len(x), _MIRRORED)]
+    here = {f"y{level.number}": random.normal(size=(_MIRRORED, x.shape[1])) for level in levels}
+    even = set[int]()
+    for level in levels:
+        values = [
+            terms_at(level, {"x": tuple(rows.T), **{name: tuple(sign * y.T) for name, y in here.items()}}, (_MIRRORED,))
+            for sign in (1.0, -1.0)
+        ]
+        if not np.abs(values[0] - values[1]).max() <= 1e-12 * (1.0 + np.abs(values[0]).max()):
+            break
+        even.add(level.number)
+    return frozenset(even)
+
+
 def _enough(amplitudes: FloatArray, count: int, factor: float) -> int:
     """The next odd count at which errors are smaller by this factor, as the amplitudes of a scan let expect; at most
     half as many again, because they are those of a few lines."""
@@ -129,7 +146,8 @@ class _Planner:
         self.share = tol / (4 * len(levels))
         self.cells, self.tally, self.x = cells, tally, x
         self.random = np.random.default_rng(20230)
-        self.plan = Plan(levels, sigma, max(tol / (200 * len(levels)), 1e-15), {}, {})
+        even = _even_levels(levels, x, self.random)
+        self.plan = Plan(levels, sigma, max(tol / (200 * len(levels)), 1e-15), {}, {}, even=even)
         self.discretization = dict[int, float]()
         self.checkers = dict[int, CellSolver]()
         self.ladders = {k: space_ladder(cell) for k, cell in enumerate(cells, start=1)}

@@ -84,7 +84,9 @@ def run_level(
     channels = np.empty((problems.count, (1 + len(wanted)) * block_size(solver.space.dim)))
     iteration, contrast = np.zeros((2, problems.count))
     errors = np.zeros((problems.count, plan.dim))
-    for numbers in np.array_split(np.arange(problems.count), -(-problems.count // solver.batch)):
+    solved_for = problems.mirrored()
+    distinct = np.unique(solved_for)
+    for numbers in np.array_split(distinct, -(-len(distinct) // solver.batch)):
         samples = problems.inner_samples(numbers)
         below = None if samples is None else problems.at_points(samples, solver.space)
         result = solve_level(level, solver, plan.sigma, plan.tol, problems.points(numbers), below, wanted)
@@ -94,6 +96,8 @@ def run_level(
             values = samples.channels[..., : block_size(plan.dim)]
             errors[numbers] = aliasing_error(values, result.densities, solver.space, plan.foreseen[level.number])
         tally.add(level.number, result.iterations, int((~result.converged).sum()))
+    channels, errors = channels[solved_for], errors[solved_for]
+    iteration, contrast = iteration[solved_for], contrast[solved_for]
     between, seen_error = 0.0, 0.0
     if plan.dim > 1 and errors.any():
         errors *= _overestimate(problems, channels, tally)
