@@ -59,10 +59,8 @@ def load_cell(path: str | os.PathLike[str], *, period: ArrayLike | None = None, 
     elements = np.vstack([mesh.cells[i].data for i in blocks]).astype(np.int64)
     tags, names = _regions(file.name, mesh, blocks, SHAPES[shape].dim)
     points = _in_dimension(file.name, np.asarray(mesh.points, dtype=float), elements, SHAPES[shape].dim)
-    if period is None:
-        rows = detect_period(points[np.unique(elements)])
-    else:
-        rows = as_period(file.name, period, SHAPES[shape].dim)
+    dim = SHAPES[shape].dim
+    rows = detect_period(_used(points, elements)) if period is None else as_period(file.name, period, dim)
     return UnitCell(file.name, points, elements, shape, tags, names, rows, match_tol)
 
 
@@ -156,7 +154,7 @@ def _in_dimension(name: str, points: Floats, elements: Ints, dim: int) -> Floats
             f"{name}: elements refer to points {elements.min()} to {elements.max()}, but there are "
             f"{len(points)} points (0 the first). Write the mesh anew."
         )
-    used = points[np.unique(elements)]
+    used = _used(points, elements)
     bad = np.flatnonzero(~np.isfinite(used).all(axis=1))
     if len(bad):
         raise MeshError(
@@ -171,6 +169,13 @@ def _in_dimension(name: str, points: Floats, elements: Ints, dim: int) -> Floats
             f"{needed}. Rotate the mesh, or mesh the volume."
         )
     return points[:, :dim]
+
+
+def _used(points: Floats, elements: Ints) -> Floats:
+    """The points that elements refer to, in their order."""
+    mask = np.zeros(len(points), dtype=bool)
+    mask[elements] = True
+    return points[mask]
 
 
 def _regions(name: str, mesh: meshio.Mesh, blocks: list[int], dim: int) -> tuple[Ints, tuple[str, ...]]:

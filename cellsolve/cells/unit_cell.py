@@ -143,12 +143,17 @@ def _without_orphans(points: Floats, elements: Ints) -> tuple[Floats, Ints]:
     return points[used], np.asarray(renumbered[elements], dtype=np.int64)
 
 
+def _extents(points: Floats, elements: Ints) -> Floats:
+    """The longest extent (m,) of each element along an axis."""
+    return np.asarray(np.max([np.ptp(x[elements], axis=1) for x in points.T], axis=0))
+
+
 def _oriented(name: str, points: Floats, elements: Ints, shape: Shape) -> tuple[Ints, Floats]:
     """Elements with det J > 0 everywhere, and their measures; mirrored ones renumbered, flat ones refused."""
     traits = SHAPES[shape]
     with np.errstate(all="ignore"):
         determinants = jacobian_determinants(points, elements, shape)
-        least = _DEGENERATE * np.ptp(points[elements], axis=1).max(axis=1) ** traits.dim
+        least = _DEGENERATE * _extents(points, elements) ** traits.dim
     mirrored = determinants.max(axis=0) < 0
     proper = (np.where(mirrored, -1, 1) * determinants > least) & np.isfinite(determinants)
     bad = np.flatnonzero(~proper.all(axis=0))
