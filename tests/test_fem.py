@@ -219,7 +219,7 @@ def test_matrix_is_the_product_of_its_factors(shape, order, kind) -> None:
 def test_linear_interpolation_reproduces_first_order_functions(shape, order) -> None:
     """I u is the same function: affine values inside, ones everywhere, and the same energy across the seams."""
     coarse, fine = element_space(shape, 1, skewed=True), element_space(shape, order, skewed=True)
-    I = fine.linear_interpolation()  # noqa: E741 (interpolation)
+    I = fine.interpolation(coarse)  # noqa: E741 (interpolation)
     values = [space.nodes @ np.arange(1, space.dim + 1) for space in (coarse, fine)]
     where = inside(fine, fine.nodes, 1.0 / count_of(fine.dim))
     np.testing.assert_allclose((I @ values[0])[where], values[1][where], rtol=1e-12)

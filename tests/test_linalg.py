@@ -259,7 +259,7 @@ def test_two_builds_are_identical(name, method) -> None:
 
 def test_multigrid_projects_constants_out() -> None:
     space = MeshSpace(structured_cell("triangle", 8), 2)
-    M = amg.multigrid(space, landscape(space)[None])
+    M = amg.multigrid(space, [space.matrix(space.weights * landscape(space))])
     R = np.random.default_rng(1).normal(size=(1, 2, space.n_dofs))
     z = M.apply(R)
     np.testing.assert_allclose(z.mean(axis=-1), 0.0, atol=1e-13)

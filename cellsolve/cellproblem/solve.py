@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,11 @@ from cellsolve.cellproblem.bounds import check_bounds_available, lower_bound, up
 from cellsolve.cellproblem.coefficient import Coefficient, coefficient_at, coefficients_at
 from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.fem.box_space import BoxSpace, prolonged
+from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell, Ladder, Space, fitted_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.energies import CellMinimum
+from cellsolve.linalg.mesh_error import mesh_error
 from cellsolve.linalg.solver import CellSolver, Method
 from cellsolve.linalg.threads import one_thread
 
@@ -24,6 +26,7 @@ __all__ = ["CellProblemSolution", "CellProblemSolutions", "SolutionReport", "sol
 _ITERATION_SHARE = 0.1  # of tol
 _PREDICTED_SHARE = 0.25  # of tol, when a resolution is predicted
 _SAFETY = 1.5  # on the difference of two discretizations: covers the better one's error up to half that difference
+_CHEAP = 30_000  # unknowns of second order that are solved only to judge the first
 _PROBES = 6  # problems by which the resolution of a batch is judged
 _Evaluate = Callable[[Space], FloatArray]
 
@@ -34,7 +37,7 @@ class SolutionReport:
 
     ``n_dofs``: unknowns of one corrector component; ``iterations``; ``residual``: of conjugate gradients, relative to
     the first, in the norm of the preconditioner; ``seconds``; ``solver``: space and method; ``error_estimate``:
-    relative error of the tensor, half the bracket's width with bounds, else from a second discretization.
+    relative error of the tensor, half the bracket's width with bounds, else from elements of another order.
     """
 
     n_dofs: int
@@ -142,11 +145,11 @@ def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool
     start = time.perf_counter()
     ladder = fitted_ladder(cell, lambda view: _hardest_rows(evaluate(view)), _PREDICTED_SHARE * tol, order)
     resolved = _resolve(ladder, evaluate, tol, method)
-    solver, difference = resolved.solver, resolved.difference
-    space, K = solver.space, evaluate(solver.space)
+    solver = resolved.solver
+    space, K = solver.space, resolved.K
     minimum = resolved.probes if len(resolved.rows) == len(K) else _in_batches(solver, K, _ITERATION_SHARE * tol)
     lower = upper = None
-    error = _SAFETY * difference + float(minimum.error.max())
+    error = resolved.error + float(minimum.error.max())
     if bounds:
         check_bounds_available(space)
         lower, upper = lower_bound(solver, K, minimum, _ITERATION_SHARE * tol), upper_bound(solver, K, minimum)
@@ -161,17 +164,18 @@ def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool
     )
     tensor, nodes, correctors = minimum.tensor, space.nodes, solver.correctors(K, minimum)
     solutions = CellProblemSolutions(tensor, correctors, nodes, minimum.iterations, report, lower, upper)
-    return _Outcome(solutions, _failure(minimum, ladder, difference, tol))
+    return _Outcome(solutions, _failure(minimum, ladder, resolved.error / _SAFETY, tol))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Resolved:
-    """A space, the problems it was judged on, and how far the next space is from it."""
+    """A space, the coefficients on it, the problems it was judged on, and their error by the space."""
 
     solver: CellSolver
+    K: FloatArray
     rows: npt.NDArray[np.int64]
     probes: CellMinimum
-    difference: float
+    error: float
 
 
 def _resolve(ladder: Ladder, evaluate: _Evaluate, tol: float, method: Method | None) -> _Resolved:
@@ -180,16 +184,36 @@ def _resolve(ladder: Ladder, evaluate: _Evaluate, tol: float, method: Method | N
     solver = CellSolver(next(spaces), method)
     K = evaluate(solver.space)
     rows = _hardest(K)
+    if _judges_itself(solver.space):
+        return _Resolved(solver, K, rows, *_judged(solver, K[rows], _ITERATION_SHARE * tol))
     probes, difference = _in_batches(solver, K[rows], _ITERATION_SHARE * tol), np.inf
     for other in spaces:
         next_solver = CellSolver(other, method)
         start = _prolonged(probes, solver.space, other)
-        next_probes = _in_batches(next_solver, evaluate(other)[rows], _ITERATION_SHARE * tol, start)
+        next_K = evaluate(other)
+        next_probes = _in_batches(next_solver, next_K[rows], _ITERATION_SHARE * tol, start)
         difference = _relative_difference(probes.tensor, next_probes.tensor)
         if difference <= 0.5 * tol or ladder.fixed:
             break
-        solver, probes = next_solver, next_probes
-    return _Resolved(solver, rows, probes, difference)
+        solver, K, probes = next_solver, next_K, next_probes
+    return _Resolved(solver, K, rows, probes, _SAFETY * difference)
+
+
+def _judges_itself(space: Space) -> bool:
+    """A mesh need not be solved again, but for first order where second order costs next to nothing: it sees more."""
+    if not isinstance(space, MeshSpace) or space.dim == 1:
+        return False
+    return space.order > 1 or space.n_dofs * 2**space.dim > _CHEAP
+
+
+def _judged(solver: CellSolver, K: FloatArray, tol: float) -> tuple[CellMinimum, float]:
+    """Solutions on a mesh, and their largest error by the mesh; matrices are let go batch by batch."""
+    parts, errors = list[CellMinimum](), list[float]()
+    for rows in _batches(solver, K):
+        minimum = solver.solve(K[rows], tol)
+        errors.append(float(mesh_error(K[rows], minimum).max()))
+        parts.append(replace(minimum, form=None))
+    return _joined(parts), max(errors)
 
 
 def _hardest_rows(K: FloatArray) -> FloatArray:
@@ -210,11 +234,16 @@ def _prolonged(minimum: CellMinimum, space: Space, other: Space) -> FloatArray |
 
 
 def _in_batches(solver: CellSolver, K: FloatArray, tol: float, guess: FloatArray | None = None) -> CellMinimum:
-    size = solver.batch
-    parts = [
-        solver.solve(K[i : i + size], tol, start=None if guess is None else guess[i : i + size])
-        for i in range(0, len(K), size)
-    ]
+    starts = (None if guess is None else guess[rows] for rows in _batches(solver, K))
+    parts = [solver.solve(K[rows], tol, start=start) for rows, start in zip(_batches(solver, K), starts, strict=True)]
+    return _joined(parts)
+
+
+def _batches(solver: CellSolver, K: FloatArray) -> list[slice]:
+    return [slice(i, i + solver.batch) for i in range(0, len(K), solver.batch)]
+
+
+def _joined(parts: list[CellMinimum]) -> CellMinimum:
     if len(parts) == 1:
         return parts[0]
     names = ("tensor", "correctors", "iterations", "error", "residual", "converged")

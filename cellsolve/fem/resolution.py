@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from cellsolve.cells import BoxCell, UnitCell
 from cellsolve.fem.box_space import BoxSpace, element_box, trigonometric_box
 from cellsolve.fem.line_space import LineSpace
@@ -40,6 +42,7 @@ _MOST_WAVES = {2: 91, 3: 41}
 # four, eight .. elements a side. The Schroedinger form of isotropic coefficients has no such rounding, up to exp(45).
 _ELEMENTS_BY_CONTRAST = ((14.0, 4), (24.0, 8), (60.0, 16), (float("inf"), 32))
 _SMOOTH_CONTRAST = {True: 45.0, False: 8.0}  # isotropic, or tensors
+_ROUNDING = 1e-15  # of sqrt(K), relative to its largest value; its Laplacian is wanted relative to its smallest
 _ORDERS = (4, 6, 8, 10, 12)
 _POINTS_PER_NODE = 1.3  # nodes of elements for one trigonometric node
 _MOST_NODES = {2: 400, 3: 100}  # a side
@@ -73,7 +76,8 @@ def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2) -> Ladder:
     need = needed_resolution(look, cell.dim, cell.period, tol)
     if need is None:
         return general
-    if need.log_contrast <= _SMOOTH_CONTRAST[need.isotropic] and need.nodes <= _MOST_WAVES[cell.dim]:
+    bearable = min(_SMOOTH_CONTRAST[need.isotropic], 2.0 * np.log(max(tol / _ROUNDING, 1.0)))
+    if need.log_contrast <= bearable and need.nodes <= _MOST_WAVES[cell.dim]:
         waves = [n for n in _WAVES if n >= need.nodes]
         return Ladder(tuple(partial(trigonometric_box, cell.dim, n, cell.period) for n in waves), fixed=False)
     return Ladder(tuple(_elements(cell, n, p) for n, p in _steps(cell.dim, need.nodes, need.log_contrast)), fixed=False)

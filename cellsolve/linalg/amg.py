@@ -1,4 +1,5 @@
-"""Algebraic multigrid: pyamg's Ruge-Stuben on first-order elements, p-multigrid above it for order 2 and up.
+"""Algebraic multigrid: pyamg on first-order elements, Ruge-Stuben in the plane and smoothed aggregation in space;
+p-multigrid above it for order 2 and up.
 
 The only door to pyamg. Every hierarchy is built from a matrix of its own, with numpy's global random state put back,
 and constants are projected out on both sides: on the singular periodic matrix plain V-cycles can stagnate.
@@ -6,7 +7,7 @@ and constants are projected out on both sides: on the singular periodic matrix p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,34 +23,66 @@ __all__ = ["Multigrid", "multigrid"]
 
 IntArray = npt.NDArray[np.int64]
 
+_COARSEST = 200  # unknowns of the coarsest level
+
+# Symmetric cycles. Below a smoother of higher order, where the hierarchy is a small part of the work, it may do more.
+_ONE_SWEEP = {
+    "presmoother": ("gauss_seidel", {"sweep": "forward"}),
+    "postsmoother": ("gauss_seidel", {"sweep": "backward"}),
+}
+_TWO_SWEEPS = {side: ("gauss_seidel", {"sweep": "symmetric"}) for side in ("presmoother", "postsmoother")}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cycle:
-    """One symmetric cycle for one matrix: smooth, correct on first-order elements by a V-cycle, smooth."""
+class VCycle:
+    """One V-cycle from zero down a hierarchy of pyamg. Its own preconditioner computes two more residuals, to look at
+    their norms."""
 
-    fine: Any | None  # csr_matrix of order p, None where the space is of first order
-    interpolation: Any | None
-    coarse: Any  # a pyamg V-cycle as linear operator
+    hierarchy: Any
 
     def __call__(self, r: FloatArray) -> FloatArray:
-        if self.fine is None or self.interpolation is None:
-            return np.asarray(self.coarse @ r)
+        return self._descend(0, r)
+
+    def _descend(self, depth: int, r: FloatArray) -> FloatArray:
+        level = self.hierarchy.levels[depth]
+        if depth == len(self.hierarchy.levels) - 1:
+            return np.asarray(self.hierarchy.coarse_solver(level.A, r)).reshape(r.shape)
+        u = np.zeros_like(r)
+        level.presmoother(level.A, u, r)
+        u += level.P @ self._descend(depth + 1, level.R @ (r - level.A @ u))
+        level.postsmoother(level.A, u, r)
+        return u
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PCycle:
+    """One symmetric cycle for one matrix of order p: smooth, correct on first-order elements, smooth."""
+
+    fine: Any  # csr_matrix
+    interpolation: Any
+    restriction: Any
+    coarse: VCycle
+
+    def __call__(self, r: FloatArray) -> FloatArray:
         from pyamg.relaxation.relaxation import gauss_seidel
 
         u = np.zeros_like(r)
         gauss_seidel(self.fine, u, r, sweep="forward")
-        coarse_residual = self.interpolation.T @ (r - self.fine @ u)
+        coarse_residual = self.restriction @ (r - self.fine @ u)
         coarse_residual -= coarse_residual.mean()
-        u += self.interpolation @ np.asarray(self.coarse @ coarse_residual)
+        u += self.interpolation @ self.coarse(coarse_residual)
         gauss_seidel(self.fine, u, r, sweep="backward")
         return u
+
+
+Cycle = VCycle | PCycle
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Multigrid:
     """A cycle for each coefficient."""
 
-    cycles: list[Cycle]
+    cycles: Sequence[Cycle]
 
     def apply(self, R: FloatArray) -> FloatArray:
         z = np.empty_like(R)
@@ -62,27 +95,45 @@ class Multigrid:
     def take(self, rows: IntArray) -> Multigrid:
         return Multigrid([self.cycles[i] for i in rows])
 
+    def below(self) -> Multigrid | None:
+        """The cycles for the matrices of first order that those of higher order rest on."""
+        coarse = [cycle.coarse for cycle in self.cycles if isinstance(cycle, PCycle)]
+        return Multigrid(coarse) if coarse else None
 
-def multigrid(space: MeshSpace, K: FloatArray) -> Multigrid:
-    """A hierarchy for each of the coefficients (b, q) or (b, d, d, q)."""
-    interpolation = None if space.order == 1 else sp.csr_matrix(space.linear_interpolation())
-    return Multigrid([_cycle(space.matrix(space.weights * k), interpolation) for k in K])
+
+def multigrid(space: MeshSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
+    """A hierarchy for each of the matrices of a space."""
+    interpolation = None if space.order == 1 else sp.csr_matrix(space.interpolation(MeshSpace(space.cell, 1)))
+    return Multigrid([_cycle(A, interpolation, space.dim) for A in matrices])
 
 
-def _cycle(A: sp.csr_array, interpolation: Any | None) -> Cycle:
+def _cycle(A: sp.csr_array, interpolation: Any | None, dim: int) -> Cycle:
     fine = sp.csr_matrix(A)
     if interpolation is None:
-        return Cycle(None, None, _ruge_stuben(fine))
-    coarse = sp.csr_matrix(interpolation.T @ fine @ interpolation)
-    return Cycle(fine, interpolation, _ruge_stuben(coarse))
+        return VCycle(_hierarchy(fine, dim, _ONE_SWEEP))
+    restriction = interpolation.T.tocsr()
+    coarse = VCycle(_hierarchy(sp.csr_matrix(restriction @ fine @ interpolation), dim, _TWO_SWEEPS))
+    return PCycle(fine, interpolation, restriction, coarse)
 
 
-def _ruge_stuben(A: Any) -> Any:
+def _hierarchy(A: Any, dim: int, smoothers: dict[str, Any]) -> Any:
+    """Levels below first-order elements. Measured on balls in cubes, aggregation halves the time of Ruge-Stuben, whose
+    coarse matrices fill up in three dimensions; in the plane Ruge-Stuben is the faster one."""
     import pyamg
 
     with _own_random_state():
-        hierarchy = pyamg.ruge_stuben_solver(A.copy(), max_coarse=200, coarse_solver="pinv")
-    return hierarchy.aspreconditioner(cycle="V")
+        if dim < 3:
+            hierarchy = pyamg.ruge_stuben_solver(A.copy(), max_coarse=_COARSEST, coarse_solver="pinv", **smoothers)
+        else:
+            hierarchy = pyamg.smoothed_aggregation_solver(
+                A.copy(),
+                strength=("symmetric", {"theta": 0.02}),
+                improve_candidates=None,
+                max_coarse=_COARSEST,
+                coarse_solver="pinv",
+                **smoothers,
+            )
+    return hierarchy
 
 
 @contextmanager

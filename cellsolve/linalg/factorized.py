@@ -5,6 +5,7 @@ A is singular on constants: the first unknown is fixed to zero, the mean is take
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,9 +67,9 @@ class Shared:
         return self
 
 
-def direct(space: MeshSpace, K: FloatArray) -> Direct:
-    """Factorize A(K) for each of the coefficients (b, q) or (b, d, d, q)."""
-    return Direct([factorize(space.matrix(space.weights * k)) for k in K])
+def direct(matrices: Sequence[sp.csr_array]) -> Direct:
+    """Factorize each of the matrices."""
+    return Direct([factorize(A) for A in matrices])
 
 
 def green_jacobi(space: MeshSpace, K: FloatArray, green: Preconditioner) -> Scaled:

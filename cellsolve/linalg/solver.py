@@ -3,17 +3,19 @@
     direct         sparse LU of each A(K)            2-D meshes of moderate size
     green          constant-coefficient inverse      sharp coefficients on a box
     green-jacobi   the same, scaled by 1/sqrt(K)     smooth coefficients, exp(-V/sigma)
-    amg            Ruge-Stuben, p-multigrid          large and 3-D meshes
+    amg            algebraic and p-multigrid         large and 3-D meshes
 
 In one dimension a flux is a constant, so K_hom = 1 / sum w/K needs no solver.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
+import scipy.sparse as sp
 
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.box_space import BoxSpace
@@ -26,6 +28,7 @@ from cellsolve.linalg.cg import conjugate_gradients
 from cellsolve.linalg.energies import CellMinimum, IntArray, OnSolved, Solved, TotalGradients
 from cellsolve.linalg.gradient_form import minimize_energy
 from cellsolve.linalg.green import box_green, box_green_jacobi, is_smooth
+from cellsolve.linalg.matrix_form import MatrixForm, assemble
 from cellsolve.linalg.preconditioner import Preconditioner
 from cellsolve.linalg.schroedinger import is_schroedinger, schroedinger_form
 
@@ -34,10 +37,12 @@ __all__ = ["METHODS", "CellSolver", "Method"]
 Method = Literal["direct", "green", "green-jacobi", "amg"]
 METHODS: tuple[str, ...] = get_args(Method)
 
+_MATRIX_RANGE = 1e-11  # min K / max K below which the rounding of a matrix is felt, and gradients serve better
 _DIRECT_LIMIT = 30_000  # unknowns of a 2-D mesh up to which a factorization is cheaper than a hierarchy
 _BATCH_FLOATS = 120_000  # numbers in one field of a batch: it then stays in the processor's cache
 _VECTOR_FLOATS = 16_000  # in one vector of unknowns, for spaces whose iterations work on little else
-_SCHROEDINGER_LIMIT = 200  # iterations after which a problem is left to the gradient form
+_GRADIENT_CONTRAST = 12.0  # log max K / min K up to which dense derivatives bear the rounding of the gradient form
+_SCHROEDINGER_LIMIT = 1000  # iterations after which a problem is left to the gradient form
 
 
 class CellSolver:
@@ -94,6 +99,8 @@ class CellSolver:
         K = K / scale.reshape((-1,) + (1,) * (K.ndim - 1))
         if method == "schroedinger":
             minimum = self._schroedinger(K, tol, start, on_solved)
+        elif isinstance(self.space, MeshSpace) and _least_entry(K) > _MATRIX_RANGE:
+            minimum = self._on_matrices(self.space, method, K, tol, start, on_solved)
         else:
             M = self.prepare(method, K)
             minimum = minimize_energy(self.space, self.space.weights * K, M, tol, start=start, on_solved=on_solved)
@@ -107,12 +114,27 @@ class CellSolver:
         assert isinstance(self.space, BoxSpace)
         form = schroedinger_form(self.space, K, start)
         minimum = conjugate_gradients(form, tol, max_iterations=_SCHROEDINGER_LIMIT, on_solved=on_solved)
-        lost = np.flatnonzero(~minimum.converged)
+        contrast = np.log(K.max(axis=1) / K.min(axis=1))
+        lost = np.flatnonzero(~minimum.converged & (contrast < _GRADIENT_CONTRAST))
         if len(lost):
             M, C = box_green_jacobi(self.space, K[lost]), self.space.weights * K[lost]
             seen = None if on_solved is None else _numbered(on_solved, lost)
             minimum.replace(lost, minimize_energy(self.space, C, M, tol, on_solved=seen))
         return minimum
+
+    def _on_matrices(
+        self,
+        space: MeshSpace,
+        method: Method,
+        K: FloatArray,
+        tol: float,
+        start: FloatArray | None,
+        on_solved: OnSolved | None,
+    ) -> CellMinimum:
+        """The matrix form, on meshes."""
+        system = assemble(space, space.weights * K)
+        form = MatrixForm.of(system, self._prepare_on(space, method, K, system.each()), start)
+        return conjugate_gradients(form, tol, on_solved=on_solved)
 
     def prepare(self, method: Method, K: FloatArray) -> Preconditioner:
         """The preconditioner of these coefficients, in two and three dimensions."""
@@ -120,27 +142,29 @@ class CellSolver:
         assert not isinstance(space, LineSpace)
         if isinstance(space, BoxSpace):
             return box_green(space, K) if method == "green" else box_green_jacobi(space, K)
+        return self._prepare_on(space, method, K, [space.matrix(space.weights * k) for k in K])
+
+    def _prepare_on(
+        self, space: MeshSpace, method: Method, K: FloatArray, matrices: Sequence[sp.csr_array]
+    ) -> Preconditioner:
+        """The same on a mesh, with the matrices of the coefficients."""
         if method == "direct":
-            return factorized.direct(space, K)
+            return factorized.direct(matrices)
         if method == "amg":
-            return amg.multigrid(space, K)
+            return amg.multigrid(space, matrices)
         green = self._green(len(K))
         return green if method == "green" else factorized.green_jacobi(space, K, green)
 
     def _green(self, count: int) -> Preconditioner:
         """(-Laplacian)^-1 for ``count`` coefficients: on a mesh: a factorization, in 3-D a multigrid cycle."""
         if self.space.dim == 3:
-            return amg.Multigrid(self._cycle.cycles * count)
+            return amg.Multigrid([*self._cycle.cycles] * count)
         return self._factorization
-
-    @property
-    def _ones(self) -> FloatArray:
-        return np.ones((1, len(self.space.weights)))
 
     @cached_property
     def _cycle(self) -> amg.Multigrid:
         assert isinstance(self.space, MeshSpace)
-        return amg.multigrid(self.space, self._ones)
+        return amg.multigrid(self.space, [self.space.matrix(self.space.weights)])
 
     @cached_property
     def _factorization(self) -> factorized.Shared:
@@ -173,6 +197,11 @@ class CellSolver:
         if isinstance(self.space, LineSpace):
             return self.space.antiderivative(E - 1.0)
         return self._green(len(K)).apply(self.space.divergence(self.space.weights * (E - 1.0)))
+
+
+def _least_entry(K: FloatArray) -> float:
+    """The least diagonal entry of coefficients (B, q) or (B, d, d, q)."""
+    return float(K.min() if K.ndim == 2 else np.einsum("biiq->biq", K).min())
 
 
 def _numbered(on_solved: OnSolved, numbers: IntArray) -> OnSolved:
