@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from problems import FloatArray, waves
 
+import cellsolve as cs
 from cellsolve.fem.box_space import BoxSpace, element_box, prolonged, trigonometric_box
 from cellsolve.fem.smoothness import needed_resolution
 from cellsolve.fem.trigonometric_line import trigonometric_line
@@ -201,3 +202,79 @@ def test_jumps_are_seen_in_the_spectrum() -> None:
         return np.where(view.points[:, 0] < 0.5, 1.0, 3.0)[None]
 
     assert needed_resolution(look, 2, np.eye(2), 1e-4) is None
+
+
+# Coefficients that were once solved wrongly without a word ------------------------------------------
+
+TAU = 2 * np.pi
+
+
+def cos_cos(sigma: float):
+    return lambda y: np.exp(-np.cos(TAU * y[:, 0]) * np.cos(TAU * y[:, 1]) / sigma)
+
+
+def three_waves(y: FloatArray) -> FloatArray:
+    a, b = TAU * y.T
+    return np.cos(a) * np.cos(b + 0.7) + 0.5 * np.sin(a + b) + 0.3 * np.cos(2 * a - b + 0.4)
+
+
+def assert_trusted(solution: cs.CellProblemSolution, truth: FloatArray, tol: float) -> None:
+    error = np.linalg.norm(solution.tensor - truth, 2) / np.linalg.norm(truth, 2)
+    assert error <= max(tol, solution.report.error_estimate)
+    assert 0 <= solution.report.error_estimate <= tol
+
+
+@pytest.mark.parametrize("tol", [1e-1, 1e-2, 1e-3, 1e-5])
+@pytest.mark.parametrize("sigma", [0.045, 0.05, 0.06, 0.1])
+def test_a_bad_coarse_solution_does_not_confirm_itself(sigma, tol) -> None:
+    """Prolonged to the next space it was its own first guess there, and iterations stopped relative to its energy."""
+    solution = cs.solve_cell_problem(cs.box_cell(2), cos_cos(sigma), tol=tol)
+    assert_trusted(solution, np.eye(2), tol)
+
+
+@pytest.mark.parametrize(("sigma", "tol"), [(0.15, 1e-2), (0.1, 1e-3), (0.06, 1e-5)])
+def test_tensors_of_cold_layers_are_positive(sigma, tol) -> None:
+    solution = cs.solve_cell_problem(cs.box_cell(2), lambda y: np.exp(-np.cos(TAU * y[:, 0]) / sigma), tol=tol)
+    mean = float(np.i0(1 / sigma))
+    assert_trusted(solution, np.diag([1 / mean, mean]), tol)
+    assert solution.tensor[0, 0] >= 0.9 / mean
+
+
+@pytest.mark.parametrize("period", [[[1, 0], [0.5, 1]], [[1, 0], [0.5, 0.75**0.5]]])
+def test_skewed_cold_cells_are_left_to_elements(period) -> None:
+    """-Laplace is not diagonal there, so the Schroedinger form is not at hand, and its range is not theirs."""
+    inverse = np.linalg.inv(np.array(period))
+
+    def K(y: FloatArray) -> FloatArray:
+        return np.exp(-three_waves(y @ inverse) / 0.1)
+
+    truth = cs.solve_cell_problem(cs.box_cell(2, n=16, order=8, period=period), K, tol=1e-8).tensor
+    solution = cs.solve_cell_problem(cs.box_cell(2, period=period), K, tol=1e-3)
+    assert_trusted(solution, truth, 1e-3)
+
+
+def test_waves_that_alias_on_the_grid_of_spectra_are_seen() -> None:
+    """63 waves look like one on 31 nodes."""
+    with pytest.raises(cs.ConvergenceError, match="on the finest box"):
+        cs.solve_cell_problem(cs.box_cell(2), lambda y: np.exp(-three_waves(63 * y) / 5), tol=1e-4)
+
+
+def test_a_batch_is_judged_on_its_steepest_problems_too() -> None:
+    """Seven of larger contrast, and one that is five times as fine."""
+    fine = [lambda y: np.exp(-three_waves(5 * y))]
+    broad = [cos_cos(1 / a) for a in np.linspace(2.0, 2.06, 7)]
+    sols = cs.solve_cell_problems(cs.box_cell(2), broad + fine, tol=1e-6)
+    truth = cs.solve_cell_problem(cs.box_cell(2), lambda y: np.exp(-three_waves(y)), tol=1e-9).tensor
+    np.testing.assert_allclose(sols.tensor[-1], truth, atol=1e-6)
+
+
+@pytest.mark.parametrize(("sigma", "tol"), [(1.0, 1e-2), (0.5, 1e-2), (2.0, 1e-5)])
+def test_brackets_of_smooth_coefficients_hold_the_truth(sigma, tol) -> None:
+    def K(y: FloatArray) -> FloatArray:
+        return np.exp(-three_waves(y) / sigma)
+
+    truth = cs.solve_cell_problem(cs.box_cell(2), K, tol=1e-11).tensor
+    solution = cs.solve_cell_problem(cs.box_cell(2), K, tol=tol, bounds=True)
+    slack = 0.05 * tol * np.linalg.norm(truth, 2)  # Gauss quadrature of the coefficient
+    assert np.linalg.eigvalsh(truth - solution.lower).min() >= -slack
+    assert np.linalg.eigvalsh(solution.upper - truth).min() >= -slack

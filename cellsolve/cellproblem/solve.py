@@ -14,7 +14,7 @@ from cellsolve.cellproblem.coefficient import Coefficient, coefficient_at, coeff
 from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.fem.box_space import BoxSpace, prolonged
 from cellsolve.fem.mesh_space import MeshSpace
-from cellsolve.fem.resolution import Cell, Ladder, Space, fitted_ladder
+from cellsolve.fem.resolution import Cell, Ladder, Space, fitted_ladder, space_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.energies import CellMinimum
 from cellsolve.linalg.mesh_error import mesh_error
@@ -143,7 +143,10 @@ class _Outcome:
 def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool, method: Method | None) -> _Outcome:
     _check(cell, tol)
     start = time.perf_counter()
-    ladder = fitted_ladder(cell, lambda view: _hardest_rows(evaluate(view)), _PREDICTED_SHARE * tol, order)
+    if bounds:  # on elements: between trigonometric nodes a coefficient as integrated says too little
+        ladder = space_ladder(cell, order)
+    else:
+        ladder = fitted_ladder(cell, lambda view: _hardest_rows(evaluate(view)), _PREDICTED_SHARE * tol, order)
     resolved = _resolve(ladder, evaluate, tol, method)
     solver = resolved.solver
     space, K = solver.space, resolved.K
@@ -192,7 +195,8 @@ def _resolve(ladder: Ladder, evaluate: _Evaluate, tol: float, method: Method | N
         start = _prolonged(probes, solver.space, other)
         next_K = evaluate(other)
         next_probes = _in_batches(next_solver, next_K[rows], _ITERATION_SHARE * tol, start)
-        difference = _relative_difference(probes.tensor, next_probes.tensor)
+        whole = probes.converged.all() and next_probes.converged.all()
+        difference = _relative_difference(probes.tensor, next_probes.tensor) if whole or ladder.fixed else np.inf
         if difference <= 0.5 * tol or ladder.fixed:
             break
         solver, K, probes = next_solver, next_K, next_probes
@@ -221,16 +225,21 @@ def _hardest_rows(K: FloatArray) -> FloatArray:
 
 
 def _hardest(K: FloatArray) -> npt.NDArray[np.int64]:
+    """Half of the probes have the largest contrast, half the steepest places."""
+    if len(K) <= _PROBES:
+        return np.arange(len(K))
     size = np.abs(K).reshape(len(K), -1, K.shape[-1]).max(axis=1)
     contrast = size.max(axis=1) / size.min(axis=1)
-    return np.sort(np.argsort(-contrast, kind="stable")[:_PROBES])
+    steepness = np.abs(np.diff(size, axis=1)).max(axis=1) / size.max(axis=1)
+    first, second = (np.argsort(-measure, kind="stable") for measure in (contrast, steepness))
+    return np.unique(np.concatenate([first[: _PROBES // 2], second[: _PROBES // 2]]))
 
 
 def _prolonged(minimum: CellMinimum, space: Space, other: Space) -> FloatArray | None:
     """The correctors as first guess on another box."""
     if not (isinstance(space, BoxSpace) and isinstance(other, BoxSpace)):
         return None
-    return prolonged(minimum.correctors, space, other)
+    return prolonged(minimum.correctors, space, other) * minimum.converged[:, None, None]
 
 
 def _in_batches(solver: CellSolver, K: FloatArray, tol: float, guess: FloatArray | None = None) -> CellMinimum:

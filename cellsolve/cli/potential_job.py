@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Computation", "Outcome", "computation", "cost_facts", "joined"]
 
 _TOL = 1e-6
+_START = 0.8  # seconds that worker processes take to start
 _Report = Callable[[int, int], None]
 
 
@@ -150,6 +151,6 @@ def cost_facts(points: int, costs: Sequence[Cost], workers: int) -> dict[str, An
         },
         "cell_problems": sum(cost.total_problems for cost in costs),
         "memory_bytes": workers * max(cost.memory for cost in costs),
-        "seconds": sum(cost.seconds / workers + cost.planning_seconds for cost in costs),
+        "seconds": sum(cost.seconds / workers + cost.planning_seconds for cost in costs) + _START * (workers > 1),
         "workers": workers,
     }

@@ -21,7 +21,7 @@ from cellsolve.fem.line_elements import element_values, line_elements
 from cellsolve.fem.space import FloatArray, batch_first, batch_last
 from cellsolve.fem.trigonometric_line import trigonometric_line, trigonometric_matrix
 
-__all__ = ["BoxSpace", "along_axes", "along_axis", "element_box", "prolonged", "trigonometric_box"]
+__all__ = ["BoxSpace", "along_axes", "along_axis", "element_box", "is_upright", "prolonged", "trigonometric_box"]
 
 _MAX_UNKNOWNS = 20_000_000
 
@@ -93,6 +93,12 @@ class BoxSpace:
             parts = np.tensordot(self._scale.T, parts, axes=1)
         grid = parts.reshape((self.dim, -1) + (q1,) * self.dim + lead[:1])
         return batch_first(_divergence(grid, self.line).reshape((*lead[1:], self.n_dofs, lead[0])))
+
+
+def is_upright(period: FloatArray) -> bool:
+    """Are the period vectors at right angles? Then -Laplace has no mixed derivatives in their directions."""
+    metric = np.linalg.inv(period).T @ np.linalg.inv(period)
+    return bool(np.abs(metric - np.diag(np.diag(metric))).max() <= 1e-14 * np.abs(metric).max())
 
 
 def element_box(dim: int, n: int, order: int, period: FloatArray | None = None) -> BoxSpace:

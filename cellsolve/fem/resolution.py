@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from cellsolve.cells import BoxCell, UnitCell
-from cellsolve.fem.box_space import BoxSpace, element_box, trigonometric_box
+from cellsolve.fem.box_space import BoxSpace, element_box, is_upright, trigonometric_box
 from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.smoothness import Look, needed_resolution
@@ -41,7 +41,7 @@ _MOST_WAVES = {2: 91, 3: 41}
 # large K to small: measured, trigonometric polynomials are the faster ones up to exp(8), and past exp(14), exp(24) ..
 # four, eight .. elements a side. The Schroedinger form of isotropic coefficients has no such rounding, up to exp(45).
 _ELEMENTS_BY_CONTRAST = ((14.0, 4), (24.0, 8), (60.0, 16), (float("inf"), 32))
-_SMOOTH_CONTRAST = {True: 45.0, False: 8.0}  # isotropic, or tensors
+_SMOOTH_CONTRAST = {True: 45.0, False: 8.0}  # isotropic on an upright cell, or not
 _ROUNDING = 1e-15  # of sqrt(K), relative to its largest value; its Laplacian is wanted relative to its smallest
 _ORDERS = (4, 6, 8, 10, 12)
 _POINTS_PER_NODE = 1.3  # nodes of elements for one trigonometric node
@@ -76,7 +76,9 @@ def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2) -> Ladder:
     need = needed_resolution(look, cell.dim, cell.period, tol)
     if need is None:
         return general
-    bearable = min(_SMOOTH_CONTRAST[need.isotropic], 2.0 * np.log(max(tol / _ROUNDING, 1.0)))
+    bearable = min(
+        _SMOOTH_CONTRAST[need.isotropic and is_upright(cell.period)], 2.0 * np.log(max(tol / _ROUNDING, 1.0))
+    )
     if need.log_contrast <= bearable and need.nodes <= _MOST_WAVES[cell.dim]:
         waves = [n for n in _WAVES if n >= need.nodes]
         return Ladder(tuple(partial(trigonometric_box, cell.dim, n, cell.period) for n in waves), fixed=False)

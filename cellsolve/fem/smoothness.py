@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellsolve.fem.box_space import BoxSpace, trigonometric_box
+from cellsolve.fem.box_space import BoxSpace, along_axes, trigonometric_box
 from cellsolve.fem.space import FloatArray
+from cellsolve.fem.trigonometric_line import trigonometric_matrix
 
 __all__ = ["Look", "Need", "needed_resolution"]
 
 Look = Callable[[BoxSpace], FloatArray]  # coefficients (b, q) or (b, d, d, q) at the points of a space
 
+_OTHER_NODES = 13  # a side, of a grid on which what a view says is checked
 _VIEWS = {2: (31, 63, 127), 3: (17, 31, 47)}  # nodes a side of the grids on which spectra are taken
 
 
@@ -40,9 +42,20 @@ def needed_resolution(look: Look, dim: int, period: FloatArray, tol: float) -> N
         amplitudes = _amplitudes(K, dim, count)
         beyond = np.cumsum(amplitudes[:, ::-1], axis=1)[:, ::-1].max(axis=0)  # sum over m >= its index
         enough = np.flatnonzero(beyond**2 <= tol)
-        if len(enough) and enough[0] <= 0.8 * (count // 2):
+        if len(enough) and enough[0] <= 0.8 * (count // 2) and _seen(look, K, dim, period, count, tol):
             return Need(max(2 * int(enough[0]) - 1, 3), _log_contrast(K), K.ndim == 2)
     return None
+
+
+def _seen(look: Look, K: FloatArray, dim: int, period: FloatArray, count: int, tol: float) -> bool:
+    """Do the values K on ``count`` nodes give those on others? Waves that alias on the ones do not on the others."""
+    other = trigonometric_box(dim, _OTHER_NODES, period)
+    matrix, actual = trigonometric_matrix(count, other.axis_points), look(other)
+    grid = K.reshape((-1,) + (count,) * dim + (1,))
+    there = along_axes(matrix, grid).reshape(actual.shape)
+    size = np.abs(actual).reshape(len(actual), -1).max(axis=1)
+    off = np.abs(there - actual).reshape(len(actual), -1).max(axis=1)
+    return bool((off <= (10.0 * np.sqrt(tol) + 1e-6) * size).all())
 
 
 def _log_contrast(K: FloatArray) -> float:

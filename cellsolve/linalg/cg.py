@@ -140,7 +140,7 @@ class _Run:
         alpha = self.alpha[candidates]
         next_drop = np.where(alpha > 0, alpha, 1.0) * gamma  # of a step from the true residual
         error = (np.maximum(remaining[candidates], next_drop) / self.energy[candidates]).sum(axis=1)
-        unbounded = self.unbounded[candidates]
+        unbounded = self.unbounded[candidates] | (self.energy[candidates] <= 0).any(axis=1)
         done = (error <= self.tol) & ~unbounded
         stuck = ~done & (unbounded | (self.restarts[candidates] >= _MAX_RESTARTS) | (self.tol < _ROUNDING))
         self._store(candidates, T, error, gamma, done, done | stuck)

@@ -17,7 +17,17 @@ import numpy.typing as npt
 
 from cellsolve.fem.space import FloatArray, flux, of_problems
 
-__all__ = ["BoolArray", "CellMinimum", "Energies", "IntArray", "OnSolved", "Solved", "TotalGradients", "energy_tensor"]
+__all__ = [
+    "BoolArray",
+    "CellMinimum",
+    "Energies",
+    "IntArray",
+    "OnSolved",
+    "Solved",
+    "TotalGradients",
+    "energy_tensor",
+    "helpful",
+]
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -116,6 +126,11 @@ class TotalGradients:
 
     def take(self, rows: IntArray) -> TotalGradients:
         return TotalGradients(of_problems(self.E, rows), of_problems(self.C, rows), self.weights)
+
+
+def helpful(lowered: FloatArray, energy: FloatArray) -> BoolArray:
+    """Guesses (b,) worth beginning with: those that lower all energies (b, d) of a problem, and leave them positive."""
+    return np.asarray(((lowered >= 0) & (lowered < energy)).all(axis=1))
 
 
 def energy_tensor(E: FloatArray, F: FloatArray) -> FloatArray:

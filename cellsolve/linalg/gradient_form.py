@@ -11,7 +11,7 @@ import numpy as np
 
 from cellsolve.fem.space import FloatArray, PeriodicSpace, batch_fastest, flux, of_problems
 from cellsolve.linalg.cg import conjugate_gradients
-from cellsolve.linalg.energies import CellMinimum, IntArray, OnSolved, TotalGradients, energy_tensor
+from cellsolve.linalg.energies import CellMinimum, IntArray, OnSolved, TotalGradients, energy_tensor, helpful
 from cellsolve.linalg.preconditioner import Preconditioner
 
 __all__ = ["GradientForm", "minimize_energy"]
@@ -34,7 +34,10 @@ class GradientForm:
         if self.guess is None:
             return batch_fastest(np.zeros((b, d, space.n_dofs))), r, energy
         u = batch_fastest(self.guess.copy())
-        return u, r - self.apply(u), energy
+        lowered = np.einsum("brn,brn->br", r, u) + np.einsum("brn,brn->br", u, r - self.apply(u))
+        good = helpful(lowered, energy)
+        u *= good[:, None, None]
+        return u, r - self.apply(u), energy - np.where(good[:, None], lowered, 0.0)
 
     @property
     def _identity(self) -> FloatArray:

@@ -20,17 +20,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from cellsolve.fem.box_space import BoxSpace, along_axes
+from cellsolve.fem.box_space import BoxSpace, along_axes, is_upright
 from cellsolve.fem.space import FloatArray, batch_fastest, batch_first, batch_last, of_problems
-from cellsolve.linalg.energies import IntArray
+from cellsolve.linalg.energies import IntArray, helpful
 
 __all__ = ["SchroedingerForm", "is_schroedinger", "schroedinger_form"]
 
 
 def is_schroedinger(space: BoxSpace, K: FloatArray) -> bool:
     """Isotropic coefficients on trigonometric nodes of an upright cell, where -Laplace is diagonal in real modes."""
-    metric = space.inverse_period.T @ space.inverse_period
-    return K.ndim == 2 and space.is_collocated and np.array_equal(metric, np.diag(np.diag(metric)))
+    return K.ndim == 2 and space.is_collocated and is_upright(space.period)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +85,10 @@ class SchroedingerForm:
             return batch_fastest(np.zeros(self.rhs.shape)), self.rhs.copy(), energy
         t, size = self.transform, np.sqrt(self.space.n_dofs)
         x = t.field(t.forth(t.grid(batch_fastest(self.guess)) * self.w) * (np.sqrt(t.laplacian) / size))
-        return x, self.rhs - self.apply(x), energy
+        lowered = np.einsum("brn,brn->br", self.rhs, x) + np.einsum("brn,brn->br", x, self.rhs - self.apply(x))
+        good = helpful(lowered, energy)
+        x *= good[:, None, None]
+        return x, self.rhs - self.apply(x), energy - np.where(good[:, None], lowered, 0.0)
 
     def apply(self, p: FloatArray) -> FloatArray:
         t = self.transform

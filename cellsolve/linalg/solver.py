@@ -25,7 +25,7 @@ from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg import amg, factorized
 from cellsolve.linalg.cg import conjugate_gradients
-from cellsolve.linalg.energies import CellMinimum, IntArray, OnSolved, Solved, TotalGradients
+from cellsolve.linalg.energies import BoolArray, CellMinimum, IntArray, OnSolved, Solved, TotalGradients
 from cellsolve.linalg.gradient_form import minimize_energy
 from cellsolve.linalg.green import box_green, box_green_jacobi, is_smooth
 from cellsolve.linalg.matrix_form import MatrixForm, assemble
@@ -114,6 +114,7 @@ class CellSolver:
         assert isinstance(self.space, BoxSpace)
         form = schroedinger_form(self.space, K, start)
         minimum = conjugate_gradients(form, tol, max_iterations=_SCHROEDINGER_LIMIT, on_solved=on_solved)
+        minimum.converged &= _within_means(minimum.tensor, K)
         contrast = np.log(K.max(axis=1) / K.min(axis=1))
         lost = np.flatnonzero(~minimum.converged & (contrast < _GRADIENT_CONTRAST))
         if len(lost):
@@ -202,6 +203,13 @@ class CellSolver:
 def _least_entry(K: FloatArray) -> float:
     """The least diagonal entry of coefficients (B, q) or (B, d, d, q)."""
     return float(K.min() if K.ndim == 2 else np.einsum("biiq->biq", K).min())
+
+
+def _within_means(tensor: FloatArray, K: FloatArray) -> BoolArray:
+    """1 / <1/K> <= K_hom <= <K>, a tenth aside: with too few nodes the Schroedinger form can miss even that."""
+    values = np.linalg.eigvalsh(np.where(np.isfinite(tensor), tensor, 0.0))
+    within: BoolArray = (values[:, 0] >= 0.9 / (1.0 / K).mean(axis=1)) & (values[:, -1] <= 1.1 * K.mean(axis=1))
+    return within
 
 
 def _numbered(on_solved: OnSolved, numbers: IntArray) -> OnSolved:
