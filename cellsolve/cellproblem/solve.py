@@ -15,6 +15,7 @@ from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.fem.box_space import BoxSpace, prolonged
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell, Ladder, Space, fitted_ladder, space_ladder
+from cellsolve.fem.smoothness import Look
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.energies import CellMinimum
 from cellsolve.linalg.mesh_error import mesh_error
@@ -146,7 +147,7 @@ def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool
     if bounds:  # on elements: between trigonometric nodes a coefficient as integrated says too little
         ladder = space_ladder(cell, order)
     else:
-        ladder = fitted_ladder(cell, lambda view: _hardest_rows(evaluate(view)), _PREDICTED_SHARE * tol, order)
+        ladder = fitted_ladder(cell, _look_at_hardest(evaluate), _PREDICTED_SHARE * tol, order)
     resolved = _resolve(ladder, evaluate, tol, method)
     solver = resolved.solver
     space, K = solver.space, resolved.K
@@ -220,8 +221,17 @@ def _judged(solver: CellSolver, K: FloatArray, tol: float) -> tuple[CellMinimum,
     return _joined(parts), max(errors)
 
 
-def _hardest_rows(K: FloatArray) -> FloatArray:
-    return K[_hardest(K)]
+def _look_at_hardest(evaluate: _Evaluate) -> Look:
+    """The coefficients that are hardest on the first grid they are looked at, on any grid."""
+    rows: list[npt.NDArray[np.int64]] = []
+
+    def look(view: BoxSpace) -> FloatArray:
+        K = evaluate(view)
+        if not rows:
+            rows.append(_hardest(K))
+        return K[rows[0]]
+
+    return look
 
 
 def _hardest(K: FloatArray) -> npt.NDArray[np.int64]:

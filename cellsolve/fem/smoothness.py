@@ -48,14 +48,15 @@ def needed_resolution(look: Look, dim: int, period: FloatArray, tol: float) -> N
 
 
 def _seen(look: Look, K: FloatArray, dim: int, period: FloatArray, count: int, tol: float) -> bool:
-    """Do the values K on ``count`` nodes give those on others? Waves that alias on the ones do not on the others."""
+    """Do the values K on ``count`` nodes give those on others, up to a factor for each problem? Waves that alias on the
+    ones do not on the others."""
     other = trigonometric_box(dim, _OTHER_NODES, period)
     matrix, actual = trigonometric_matrix(count, other.axis_points), look(other)
     grid = K.reshape((-1,) + (count,) * dim + (1,))
-    there = along_axes(matrix, grid).reshape(actual.shape)
-    size = np.abs(actual).reshape(len(actual), -1).max(axis=1)
-    off = np.abs(there - actual).reshape(len(actual), -1).max(axis=1)
-    return bool((off <= (10.0 * np.sqrt(tol) + 1e-6) * size).all())
+    there, actual = along_axes(matrix, grid).reshape(len(K), -1), actual.reshape(len(K), -1)
+    factor = np.einsum("bq,bq->b", there, actual) / np.einsum("bq,bq->b", actual, actual)
+    off = np.abs(there - factor[:, None] * actual).max(axis=1)
+    return bool((off <= (10.0 * np.sqrt(tol) + 1e-6) * np.abs(there).max(axis=1)).all())
 
 
 def _log_contrast(K: FloatArray) -> float:
