@@ -22,7 +22,6 @@ __all__ = ["Evaluation", "Progress", "evaluate_in_chunks"]
 
 
 Progress = Callable[[int, int], None]  # cell problems done, and all of them
-_FEWEST_CHUNKS, _FEWEST_PROBLEMS = 8, 500  # a few points keep several workers busy, unless their chunks would be tiny
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,8 +46,7 @@ def evaluate_in_chunks(
     progress: Progress | None,
 ) -> Evaluation:
     """Evaluate at the points x (R, d)."""
-    per_point = max(1, sum(problems_per_row(planned.plan).values()))
-    size = min(chunk_rows(planned), max(-(-len(x) // _FEWEST_CHUNKS), -(-_FEWEST_PROBLEMS // per_point)))
+    per_point, size = max(1, sum(problems_per_row(planned.plan).values())), chunk_rows(planned)
     chunks = [x[start : start + size] for start in range(0, len(x), size)]
     results = dict[int, ChunkResult]()
     done, tally = 0, Tally()
