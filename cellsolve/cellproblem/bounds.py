@@ -14,13 +14,11 @@ from __future__ import annotations
 import numpy as np
 
 from cellsolve.errors import CoefficientError
-from cellsolve.fem.box_space import BoxSpace
 from cellsolve.fem.resolution import Space
-from cellsolve.fem.space import FloatArray, flux
-from cellsolve.linalg.energies import CellMinimum, energy_tensor
+from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.solver import CellSolver
 
-__all__ = ["check_bounds_available", "lower_bound", "upper_bound"]
+__all__ = ["check_bounds_available", "lower_bound"]
 
 _R = np.array([[0.0, -1.0], [1.0, 0.0]])
 
@@ -36,22 +34,11 @@ def check_bounds_available(space: Space) -> None:
         )
 
 
-def upper_bound(solver: CellSolver, K: FloatArray, minimum: CellMinimum) -> FloatArray:
-    """Energies (B, d, d) of the correctors found for the coefficients K (B, q) or (B, d, d, q): the tensor itself,
-    but where the Schroedinger form has energies of its own."""
-    space = solver.space
-    if not (isinstance(space, BoxSpace) and space.is_collocated):
-        return minimum.tensor.copy()
-    E = np.eye(space.dim)[:, :, None] + space.gradient(minimum.correctors)
-    return energy_tensor(E, flux(space.weights * K, E))
-
-
-def lower_bound(solver: CellSolver, K: FloatArray, minimum: CellMinimum, tol: float) -> FloatArray:
-    """Lower bounds (B, d, d) for the coefficients K (B, q) or (B, d, d, q), solved before in ``minimum``."""
+def lower_bound(solver: CellSolver, K: FloatArray, tensor: FloatArray, tol: float) -> FloatArray:
+    """Lower bounds (B, d, d) for the coefficients K (B, q) or (B, d, d, q), whose upper bounds are ``tensor``."""
     if solver.space.dim == 1:
-        return minimum.tensor.copy()
-    inverse = _turned_inverse(K)
-    dual = upper_bound(solver, inverse, solver.solve(inverse, tol))
+        return tensor.copy()
+    dual = solver.solve(_turned_inverse(K), tol).tensor
     return np.linalg.inv(_R @ dual @ _R.T)
 
 

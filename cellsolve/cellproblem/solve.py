@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.cellproblem.bounds import check_bounds_available, lower_bound, upper_bound
+from cellsolve.cellproblem.bounds import check_bounds_available, lower_bound
 from cellsolve.cellproblem.coefficient import Coefficient, coefficient_at, coefficients_at
 from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.fem.box_space import BoxSpace, prolonged
@@ -97,7 +97,8 @@ def solve_cell_problem(
     are chosen to meet it, on other cells it is what iterations may add to the error of the mesh. ``preconditioner``:
     direct, green, green-jacobi, amg, or None for a choice by dimension, size and smoothness.
 
-    ``bounds``: compute lower <= K_hom <= upper, guaranteed for the coefficient as integrated (d = 1, 2, full cells).
+    ``bounds``: compute lower <= K_hom <= upper, guaranteed for the coefficient as integrated (d = 1, 2, full cells;
+    boxes on elements).
 
     Raises CoefficientError, ExpressionError, MeshError, and ConvergenceError with the best solution as ``result``.
     """
@@ -123,7 +124,8 @@ def solve_cell_problems(
     """Solve the cell problems of B coefficients on one cell, sharing all that does not depend on the coefficient.
 
     ``coefficients``: a sequence of coefficients, or a callable of points (q, d) that gives (B, q) or (B, q, d, d).
-    Everything else as in `solve_cell_problem`; the resolution is judged on the problems with the largest contrast.
+    Everything else as in `solve_cell_problem`; the resolution is judged on the problems with the largest contrast
+    and on the steepest.
     """
 
     def evaluate(space: Space) -> FloatArray:
@@ -144,7 +146,8 @@ class _Outcome:
 def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool, method: Method | None) -> _Outcome:
     _check(cell, tol)
     start = time.perf_counter()
-    if bounds:  # on elements: between trigonometric nodes a coefficient as integrated says too little
+    if bounds or method is not None:  # on elements: between trigonometric nodes a coefficient as integrated says too
+        # little for a bracket, and the preconditioners do not bear the contrasts that the Schroedinger form bears there
         ladder = space_ladder(cell, order)
     else:
         ladder = fitted_ladder(cell, _look_at_hardest(evaluate), _PREDICTED_SHARE * tol, order)
@@ -156,7 +159,7 @@ def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool
     error = resolved.error + float(minimum.error.max())
     if bounds:
         check_bounds_available(space)
-        lower, upper = lower_bound(solver, K, minimum, _ITERATION_SHARE * tol), upper_bound(solver, K, minimum)
+        lower, upper = lower_bound(solver, K, minimum.tensor, _ITERATION_SHARE * tol), minimum.tensor.copy()
         error = _half_width(lower, upper)
     report = SolutionReport(
         n_dofs=space.n_dofs,
@@ -183,7 +186,7 @@ class _Resolved:
 
 
 def _resolve(ladder: Ladder, evaluate: _Evaluate, tol: float, method: Method | None) -> _Resolved:
-    """The first space that the next one confirms, judged on the problems of largest contrast."""
+    """The first space that the next one confirms, judged on the hardest problems."""
     spaces = (make() for make in ladder.makers)
     solver = CellSolver(next(spaces), method)
     K = evaluate(solver.space)

@@ -77,8 +77,7 @@ def make_plan(
 
 def refined(planned: Planned) -> Planned:
     """The same with finer lattices."""
-    everywhere = np.ones(planned.plan.dim, dtype=np.bool_)
-    samplings = {k: _finer(s, everywhere) if isinstance(s, Lattice) else s for k, s in planned.plan.samplings.items()}
+    samplings = {k: _finer(s) if isinstance(s, Lattice) else s for k, s in planned.plan.samplings.items()}
     return replace(planned, plan=replace(planned.plan, samplings=samplings, prepared={}))
 
 
@@ -100,10 +99,9 @@ def raised(planned: Planned, seen: dict[int, float]) -> Planned:
     return replace(planned, plan=plan, rungs=rungs, discretization=known)
 
 
-def _finer(lattice: Lattice, coarse: npt.NDArray[np.bool_]) -> Lattice:
-    """Counts a third larger, and odd, in the directions that are too coarse."""
-    counts = [2 * -(-2 * n // 3) + 1 if n > 1 and c else n for n, c in zip(lattice.counts, coarse, strict=True)]
-    return replace(lattice, counts=tuple(counts))
+def _finer(lattice: Lattice) -> Lattice:
+    """Counts a third larger, and odd."""
+    return replace(lattice, counts=tuple(2 * -(-2 * n // 3) + 1 if n > 1 else n for n in lattice.counts))
 
 
 def _even_levels(levels: tuple[Level, ...], x: FloatArray, random: np.random.Generator) -> frozenset[int]:
