@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import permutations, product
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import i0e
 
+import cellsolve as cs
 from cellsolve import exact
 from cellsolve.cells import BoxCell, UnitCell, box_cell, read_cell
 from cellsolve.potentials import Potential
@@ -199,3 +202,26 @@ def relative_error(tensor: FloatArray, reference: FloatArray) -> float:
     """|tensor - reference| / |reference|, spectral norms; the largest over leading axes."""
     difference = np.linalg.norm(np.asarray(tensor) - reference, 2, axis=(-2, -1))
     return float(np.max(difference / np.linalg.norm(np.asarray(reference), 2, axis=(-2, -1))))
+
+
+FIELDS = (
+    "diffusion",
+    "log_partition_function",
+    "free_energy",
+    "free_energy_gradient",
+    "diffusion_divergence",
+    "error_estimate",
+)
+
+
+def two_workers(kind: str) -> Executor:
+    """A pool of two threads, or of two fresh processes."""
+    if kind == "threads":
+        return ThreadPoolExecutor(2)
+    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+
+
+def assert_same(one: cs.Effective, other: cs.Effective) -> None:
+    """Bit for bit."""
+    for field in FIELDS:
+        np.testing.assert_array_equal(getattr(one, field), getattr(other, field))

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import re
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from problems import FloatArray
+from problems import FIELDS, FloatArray, assert_same, two_workers
 from scipy.special import i0e, i1e
 
 import cellsolve as cs
 from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.macro.newton import MAX_DEGREE, NewtonInterpolant, leja_points, nodes
 
-FIELDS = (
-    "diffusion",
-    "log_partition_function",
-    "free_energy",
-    "free_energy_gradient",
-    "diffusion_divergence",
-    "error_estimate",
-)
 FEW = 40  # distinct points below which nothing is interpolated
 
 
@@ -599,15 +591,9 @@ def test_potentials_that_are_nan_at_points_are_refused(V1) -> None:
 def test_results_do_not_depend_on_the_workers(name, feature) -> None:
     model, x = model_of(f"(1 + {feature} + 0.1*x[1])*cos(2*pi*y1[0])*cos(2*pi*y1[1])", 2, 1e-3), grid(12, 12)
     alone = model.evaluate(x)
-    pool = (
-        ThreadPoolExecutor(2)
-        if name == "threads"
-        else ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
-    )
-    with pool as executor:
+    with two_workers(name) as executor:
         shared = model.evaluate(x, executor=executor)
-    for field in FIELDS:
-        np.testing.assert_array_equal(getattr(shared, field), getattr(alone, field))
+    assert_same(shared, alone)
     assert shared.report.solved_points == alone.report.solved_points
 
 

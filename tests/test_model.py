@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 
@@ -11,7 +9,18 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from problems import COUPLED, LANDSCAPES, SKEWED, FloatArray, loewner_gap, mesh, relative_error
+from problems import (
+    COUPLED,
+    FIELDS,
+    LANDSCAPES,
+    SKEWED,
+    FloatArray,
+    assert_same,
+    loewner_gap,
+    mesh,
+    relative_error,
+    two_workers,
+)
 
 import cellsolve as cs
 from cellsolve.errors import CellsolveError, CoefficientError, ConvergenceError, JobError
@@ -326,28 +335,15 @@ def test_callables_equal_texts() -> None:
     np.testing.assert_allclose(b.free_energy_gradient[:, 1], 2 * x[:, 1], atol=1e-9)
 
 
-FIELDS = (
-    "diffusion",
-    "log_partition_function",
-    "free_energy",
-    "free_energy_gradient",
-    "diffusion_divergence",
-    "error_estimate",
-)
-
-
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_results_do_not_depend_on_the_executor(kind) -> None:
     """Bit for bit."""
     model = cs.homogenize(LANDSCAPES["slow"].potential, sigma=1.0, tol=1e-3)
     x = np.random.default_rng(1).normal(size=(80, 2))
     alone = model.evaluate(x)
-    spawn = multiprocessing.get_context("spawn")
-    pool = ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, mp_context=spawn)
-    with pool as executor:
+    with two_workers(kind) as executor:
         shared = model.evaluate(x, executor=executor)
-    for field in FIELDS:
-        np.testing.assert_array_equal(getattr(shared, field), getattr(alone, field))
+    assert_same(shared, alone)
     assert shared.report.cell_problems == alone.report.cell_problems
 
 
