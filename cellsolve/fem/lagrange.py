@@ -15,7 +15,17 @@ from numpy.polynomial.legendre import leggauss
 from cellsolve.cells import UnitCell
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["MAX_ORDER", "SIMPLICES", "Reference", "mesh_basis", "reference", "simplex_corners", "values_at_nodes"]
+__all__ = [
+    "MAX_ORDER",
+    "SIMPLICES",
+    "Reference",
+    "element_corners",
+    "mesh_basis",
+    "reference",
+    "reference_nodes",
+    "simplex_corners",
+    "values_at_nodes",
+]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -80,10 +90,22 @@ def values_at_nodes(shape: str, order: int, other: int) -> FloatArray:
 
 def mesh_basis(cell: UnitCell, order: int, quadrature_order: int | None = None) -> Any:
     """scikit-fem's basis, with the quadrature of cell problems of its order, or of another one."""
-    corners = cell.elements[:, _HEXAHEDRON] if cell.shape == "hexahedron" else cell.elements
+    corners = cell.elements if cell.shape in SIMPLICES else element_corners(cell)
     mesh = _MESHES[cell.shape](np.ascontiguousarray(cell.points.T), np.ascontiguousarray(corners.T))
     element = _ELEMENTS[cell.shape][order - 1]()
     return skfem.Basis(mesh, element, quadrature=_quadrature(cell.shape, quadrature_order or order))
+
+
+def reference_nodes(shape: str, order: int) -> FloatArray:
+    """Places (local, d) of the nodes on the reference element, corners first."""
+    return np.asarray(_ELEMENTS[shape][order - 1]().doflocs, dtype=float)
+
+
+def element_corners(cell: UnitCell) -> IntArray:
+    """Corners (m, k) in scikit-fem's order."""
+    if cell.shape == "hexahedron":
+        return cell.elements[:, _HEXAHEDRON]
+    return cell.elements if cell.shape == "quad" else simplex_corners(cell)
 
 
 def simplex_corners(cell: UnitCell) -> IntArray:
