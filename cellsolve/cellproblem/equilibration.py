@@ -12,14 +12,16 @@ patch, and carried off along a tree of elements afterwards: sigma has no diverge
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import factorial
 
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.cellproblem.fluxes import Fluxes, applied, inverse_at, measured_fluxes
+from cellsolve.cellproblem.fluxes import Fluxes, applied, inverse_at
 from cellsolve.cellproblem.patches import Patches, find_patches
 from cellsolve.cellproblem.spanning_tree import carry_off
+from cellsolve.fem.elements import Affine
 from cellsolve.fem.face_fluxes import FaceFluxes, face_fluxes
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
@@ -31,14 +33,49 @@ IntArray = npt.NDArray[np.int64]
 _CHUNK = 4_000_000  # numbers in the matrices of the patches that are solved together
 
 
-def equilibrated_fluxes(space: MeshSpace, K: FloatArray, E: FloatArray) -> Fluxes:
-    """Fluxes near K E without divergence, of total gradients E (m, d, q) on straight simplices; K (q,) or (d, d, q)."""
+def equilibrated_fluxes(space: MeshSpace, K: FloatArray, u: FloatArray) -> Fluxes:
+    """Fluxes without divergence near those of correctors u (m, n) on straight simplices; K (q,) or (d, d, q)."""
     elements = face_fluxes(space)
-    m, d = E.shape[:2]
-    phi = elements.outflow(applied(K, E).reshape(m, d, len(elements.faces), -1))
-    phi += _corrections(elements, inverse_at(K).reshape(*K.shape[:-1], len(elements.faces), -1), phi)
+    at_points = K.reshape(*K.shape[:-1], len(elements.faces), -1)
+    inverse = inverse_at(K).reshape(at_points.shape)
+    phi = np.concatenate([_outflow(space, elements, part, at_points, u) for part in elements.parts()])
+    phi += _corrections(elements, inverse, phi)
     carry_off(phi, elements.faces)
-    return measured_fluxes(elements.field(phi), K, space.weights)
+    return _measured(elements, phi, inverse)
+
+
+def _outflow(space: MeshSpace, elements: FaceFluxes, part: slice, K: FloatArray, u: FloatArray) -> FloatArray:
+    """What flows out of some elements by K (g + grad theta)."""
+    assert isinstance(space.elements, Affine)
+    E = space.elements.total_gradients(part, space.potentials(part) + u.T[space.element_dofs[part]])
+    return elements.outflow(part, _applied(K[..., part, :], E))
+
+
+def _measured(elements: FaceFluxes, phi: FloatArray, inverse: FloatArray) -> Fluxes:
+    """S and D by quadrature; ``inverse`` = K^-1 (e, q) or (d, d, e, q)."""
+    m, d = phi.shape[-1], elements.dim
+    S, D = np.zeros((d, m)), np.zeros((m, m))
+    for part in elements.parts():
+        weights = elements.volumes[part, None] * elements.weights
+        sigma = elements.field(part, phi[part])
+        S += np.einsum("kieq,eq->ik", sigma, weights)
+        flat = (m, -1)
+        D += (sigma * weights).reshape(flat) @ _applied(inverse[..., part, :], sigma).reshape(flat).T
+    some = np.diag(D) > 0
+    D = 0.5 * (D + D.T)
+    return Fluxes(S[:, some], D[np.ix_(some, some)], partial(_field, elements, phi[..., some]))
+
+
+def _field(elements: FaceFluxes, phi: FloatArray) -> FloatArray:
+    """The fluxes at all points (m, d, q)."""
+    field = np.concatenate([elements.field(part, phi[part]) for part in elements.parts()], axis=2)
+    return field.reshape(*field.shape[:2], -1)
+
+
+def _applied(K: FloatArray, field: FloatArray) -> FloatArray:
+    """K (e, q) or (d, d, e, q) times fields (m, d, e, q)."""
+    product = applied(K.reshape(*K.shape[:-2], -1), field.reshape(*field.shape[:2], -1))
+    return product.reshape(field.shape)
 
 
 def _corrections(elements: FaceFluxes, inverse: FloatArray, phi: FloatArray) -> FloatArray:

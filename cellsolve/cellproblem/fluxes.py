@@ -16,7 +16,7 @@ import numpy as np
 
 from cellsolve.fem.space import FloatArray, flux
 
-__all__ = ["Fluxes", "gap_densities", "inverse_at", "measured_fluxes"]
+__all__ = ["Fluxes", "applied", "gap_densities", "inverse_at"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,14 +42,6 @@ class Fluxes:
         """S D^-1 S^T (d, d)."""
         L: FloatArray = self.mean @ self.shares
         return 0.5 * (L + L.T)
-
-
-def measured_fluxes(field: FloatArray, K: FloatArray, weights: FloatArray) -> Fluxes:
-    """S and D of fluxes (m, d, q) by quadrature; K (q,) or (d, d, q). Fluxes that vanish are left out."""
-    energy = np.einsum("kiq,liq->kl", field * weights, applied(inverse_at(K), field))
-    some = np.diag(energy) > 0
-    mean = np.einsum("kiq,q->ik", field[some], weights)
-    return Fluxes(mean, energy[np.ix_(some, some)], lambda: field[some])
 
 
 def gap_densities(

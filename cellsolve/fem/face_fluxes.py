@@ -10,6 +10,7 @@ have no divergence where the means of phi over faces add up to zero.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from cellsolve.fem.elements import Affine
 from cellsolve.fem.facets import number_facets
 from cellsolve.fem.lagrange import simplex_corners
 from cellsolve.fem.mesh_space import MeshSpace
+from cellsolve.fem.numbering import element_parts
 from cellsolve.fem.space import FloatArray
 
 __all__ = ["FaceFluxes", "face_fluxes"]
@@ -64,28 +66,28 @@ class FaceFluxes:
         fields: FloatArray = along[..., None] * shape[..., None, :]
         return fields.sum(axis=2, keepdims=True) if self.order == 1 else fields
 
-    def outflow(self, sigma: FloatArray) -> FloatArray:
-        """phi (e, d + 1, f, m) of fields (m, d, e, q), projected on polynomials of one degree less than the order."""
-        d = self.dim
+    def parts(self) -> Iterator[slice]:
+        """Ranges of elements whose fields fit into the cache."""
+        return element_parts(len(self.faces), (self.dim + 1) * self.per_face * self.dim * len(self.values))
+
+    def outflow(self, part: slice, sigma: FloatArray) -> FloatArray:
+        """phi (e, d + 1, f, m) of fields (m, d, e, q) on some elements, projected on polynomials of one degree less than
+        the order."""
+        area = -self.dim * self.volumes[part, None, None] * self.hats[part]  # outward normals, as long as faces are large
         if self.order == 1:
             mean = np.einsum("mieq,q->eim", sigma, self.weights)
-            phi = -d * self.volumes[:, None, None] * (self.hats @ mean)
-            return phi[:, :, None]
+            return (area @ mean)[:, :, None]
         mass = np.einsum("qi,q,qj->ij", self.values, self.weights, self.values)
         project = np.linalg.solve(mass, self.values.T * self.weights)  # (d + 1, q)
         nodal = np.einsum("mieq,vq->evim", sigma, project, optimize=True)
-        flows = -d * self.volumes[:, None, None, None] * np.einsum("eki,evim->ekvm", self.hats, nodal, optimize=True)
-        return np.take_along_axis(flows, self.corners[..., None], axis=2)
+        flows = np.einsum("eki,evim->ekvm", area, nodal, optimize=True)
+        return np.take_along_axis(flows, self.corners[part, ..., None], axis=2)
 
-    def field(self, phi: FloatArray) -> FloatArray:
-        """The fields (m, d, e q) of outflows phi (e, d + 1, f, m)."""
-        e, m = len(phi), phi.shape[-1]
-        result = np.empty((m, self.dim, e, len(self.values)))
-        size = max(1, 200_000 // (self.dim * len(self.values) * phi[0].size))
-        for start in range(0, e, size):
-            rows = np.arange(start, min(start + size, e))
-            result[:, :, rows] = np.einsum("ekfiq,ekfm->mieq", self.basis(rows), phi[rows], optimize=True)
-        return result.reshape(m, self.dim, -1)
+    def field(self, part: slice, phi: FloatArray) -> FloatArray:
+        """The fields (m, d, e, q) of outflows phi (e, d + 1, f, m) of some elements."""
+        rows = np.arange(len(self.faces))[part]
+        result: FloatArray = np.einsum("ekfiq,ekfm->mieq", self.basis(rows), phi, optimize=True)
+        return result
 
 
 def face_fluxes(space: MeshSpace) -> FaceFluxes:

@@ -1,0 +1,120 @@
+"""Which space a coefficient needs, and how far its tensors are from those of the cell: without a bracket, by estimates.
+
+Boxes without a resolution of their own take the first space that the next one confirms. Meshes, and boxes of given n and
+order, are what they are: elements of another order say how good they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cellsolve.cellproblem.batches import batches, in_batches, joined
+from cellsolve.fem.box_space import BoxSpace, prolonged
+from cellsolve.fem.mesh_space import MeshSpace
+from cellsolve.fem.resolution import Ladder, Space
+from cellsolve.fem.smoothness import Look
+from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.energies import CellMinimum
+from cellsolve.linalg.mesh_error import mesh_error
+from cellsolve.linalg.solver import CellSolver, Method
+
+__all__ = ["SAFETY", "Evaluate", "Resolved", "hardest", "look_at_hardest", "resolve"]
+
+Evaluate = Callable[[Space], FloatArray]
+
+_ITERATION_SHARE = 0.1  # of tol
+SAFETY = 1.5  # on the difference of two discretizations: covers the better one's error up to half that difference
+_CHEAP = 30_000  # unknowns of second order that are solved only to judge the first
+_PROBES = 6  # problems by which the resolution of a batch is judged
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resolved:
+    """A space, the coefficients on it, the problems it was judged on, and their error by the space."""
+
+    solver: CellSolver
+    K: FloatArray
+    rows: npt.NDArray[np.int64]
+    probes: CellMinimum
+    error: float
+
+
+def resolve(ladder: Ladder, evaluate: Evaluate, tol: float, method: Method | None) -> Resolved:
+    """The first space that the next one confirms, judged on the hardest problems."""
+    spaces = (make() for make in ladder.makers)
+    solver = CellSolver(next(spaces), method)
+    K = evaluate(solver.space)
+    rows = hardest(K)
+    if _judges_itself(solver.space):
+        return Resolved(solver, K, rows, *_judged(solver, K[rows], _ITERATION_SHARE * tol))
+    probes, difference = in_batches(solver, K[rows], _ITERATION_SHARE * tol), np.inf
+    for other in spaces:
+        next_solver = CellSolver(other, method)
+        start = _prolonged(probes, solver.space, other)
+        next_K = evaluate(other)
+        next_probes = in_batches(next_solver, next_K[rows], _ITERATION_SHARE * tol, start)
+        whole = probes.converged.all() and next_probes.converged.all()
+        difference = _relative_difference(probes.tensor, next_probes.tensor) if whole or ladder.fixed else np.inf
+        if difference <= 0.5 * tol or ladder.fixed:
+            break
+        solver, K, probes = next_solver, next_K, next_probes
+    return Resolved(solver, K, rows, probes, SAFETY * difference)
+
+
+def _judges_itself(space: Space) -> bool:
+    """A mesh need not be solved again, but for first order where second order costs next to nothing: it sees more."""
+    if not isinstance(space, MeshSpace) or space.dim == 1:
+        return False
+    return space.order > 1 or space.n_dofs * 2**space.dim > _CHEAP
+
+
+def _judged(solver: CellSolver, K: FloatArray, tol: float) -> tuple[CellMinimum, float]:
+    """Solutions on a mesh, and their largest error by the mesh; matrices are let go batch by batch."""
+    parts, errors = list[CellMinimum](), list[float]()
+    for rows in batches(solver, K):
+        minimum = solver.solve(K[rows], tol)
+        errors.append(float(mesh_error(K[rows], minimum).max()))
+        parts.append(replace(minimum, form=None))
+    return joined(parts), max(errors)
+
+
+def _look_at_hardest(evaluate: Evaluate) -> Look:
+    """The coefficients that are hardest on the first grid they are looked at, on any grid."""
+    rows: list[npt.NDArray[np.int64]] = []
+
+    def look(view: BoxSpace) -> FloatArray:
+        K = evaluate(view)
+        if not rows:
+            rows.append(hardest(K))
+        return K[rows[0]]
+
+    return look
+
+
+def hardest(K: FloatArray) -> npt.NDArray[np.int64]:
+    """Half of the probes have the largest contrast, half the steepest places."""
+    if len(K) <= _PROBES:
+        return np.arange(len(K))
+    size = np.abs(K).reshape(len(K), -1, K.shape[-1]).max(axis=1)
+    contrast = size.max(axis=1) / size.min(axis=1)
+    steepness = np.abs(np.diff(size, axis=1)).max(axis=1) / size.max(axis=1)
+    first, second = (np.argsort(-measure, kind="stable") for measure in (contrast, steepness))
+    return np.unique(np.concatenate([first[: _PROBES // 2], second[: _PROBES // 2]]))
+
+
+def _prolonged(minimum: CellMinimum, space: Space, other: Space) -> FloatArray | None:
+    """The correctors as first guess on another box."""
+    if not (isinstance(space, BoxSpace) and isinstance(other, BoxSpace)):
+        return None
+    return prolonged(minimum.correctors, space, other) * minimum.converged[:, None, None]
+
+
+def _relative_difference(a: FloatArray, b: FloatArray) -> float:
+    """max over the batch of |a - b| / |b|, spectral norms."""
+    return float((np.linalg.norm(a - b, 2, axis=(-2, -1)) / np.linalg.norm(b, 2, axis=(-2, -1))).max())
+
+
