@@ -8,7 +8,7 @@ import numpy as np
 
 from cellsolve.cells.element_types import BY_GMSH, ElementType
 from cellsolve.cells.mesh_data import Array, DamagedFileError
-from cellsolve.cells.number_streams import ByteNumbers, Numbers, TextNumbers
+from cellsolve.cells.number_streams import ByteNumbers, Numbers, TextNumbers, rows_alike
 from cellsolve.cells.shapes import Floats, Ints
 
 __all__ = ["Nodes", "RawBlock", "elements_22", "elements_41", "groups_41", "nodes_22", "nodes_41"]
@@ -104,7 +104,7 @@ def _text_run(numbers: TextNumbers, limit: int) -> RawBlock:
         raise DamagedFileError("fewer elements than announced")
     kind, tags = _kind(left[1]), _tags(left[2])
     width = 3 + tags + kind.nodes
-    run = _alike(left, width, limit, slice(1, 3))
+    run = rows_alike(left, width, limit, slice(1, 3))
     rows = numbers.take("i8", run * width).reshape(run, width)
     return _block(kind, rows[:, 0], rows[:, 3:], tags)
 
@@ -119,24 +119,10 @@ def _binary_run(numbers: ByteNumbers) -> RawBlock:
         raise DamagedFileError(f"a block of {count} elements")
     width, head = 1 + tags + kind.nodes, 3
     if count == 1:
-        count, width, head = _alike(left, 3 + width, len(left), slice(0, 3)), 3 + width, 0
+        count, width, head = rows_alike(left, 3 + width, len(left), slice(0, 3)), 3 + width, 0
     numbers.take("i4", head)
     rows = numbers.take("i4", count * width).reshape(count, width)[:, 3 - head :]
     return _block(kind, rows[:, 0], rows[:, 1:], tags)
-
-
-def _alike(values: Array, width: int, limit: int, columns: slice) -> int:
-    """How many rows of ``width`` numbers, up to ``limit``, have in these columns what the first one has."""
-    length, known = 16, 0
-    while True:
-        span = min(length, limit, len(values) // width)
-        head = values[: span * width].reshape(span, width)[known:, columns]
-        other = np.flatnonzero((head != values[columns]).any(axis=1))
-        if len(other):
-            return known + int(other[0])
-        if span < length:
-            return max(span, 1)
-        known, length = span, 4 * length
 
 
 def _block(kind: ElementType, numbers: Ints, rest: Ints, tags: int) -> RawBlock:

@@ -13,7 +13,7 @@ import numpy as np
 from cellsolve.cells.mesh_data import Array, DamagedFileError
 from cellsolve.cells.shapes import Floats, Ints
 
-__all__ = ["ByteNumbers", "Numbers", "TextNumbers", "numbers_of", "whole_numbers"]
+__all__ = ["ByteNumbers", "Numbers", "TextNumbers", "numbers_of", "rows_alike", "whole_numbers"]
 
 
 class Numbers(Protocol):
@@ -100,3 +100,17 @@ def whole_numbers(values: Array) -> Ints:
     if values.dtype.kind != "f" or not (np.abs(values) < 2.0**53).all() or (values != np.floor(values)).any():
         raise DamagedFileError("a number that is not whole where a count or an index should be")
     return values.astype(np.int64)
+
+
+def rows_alike(values: Array, width: int, limit: int, columns: slice) -> int:
+    """How many rows of ``width`` numbers, up to ``limit``, have in these columns what the first one has."""
+    length, known = 16, 0
+    while True:
+        span = min(length, limit, len(values) // width)
+        head = values[: span * width].reshape(span, width)[known:, columns]
+        other = np.flatnonzero((head != values[columns]).any(axis=1))
+        if len(other):
+            return known + int(other[0])
+        if span < length:
+            return max(span, 1)
+        known, length = span, 4 * length
