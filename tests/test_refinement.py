@@ -86,6 +86,7 @@ def test_uniform_refinement_makes_2_to_the_d_of_each(shape: str, n: int) -> None
     fine = refined(cell)
     assert len(fine.elements) == 2**cell.dim * len(cell.elements)
     assert fine.size == pytest.approx(cell.size / 2)
+    np.testing.assert_array_equal(fine.tags, np.repeat(cell.tags, 2**cell.dim))
     check_conforming(fine, cell)
     check_conforming(refined(fine), cell)
     np.testing.assert_allclose(fine.volumes.reshape(len(cell.elements), -1).sum(axis=1), cell.volumes, rtol=1e-12)
