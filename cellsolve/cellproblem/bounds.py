@@ -23,17 +23,19 @@ from cellsolve.cellproblem.batches import batches, in_batches
 from cellsolve.cellproblem.curl_fluxes import curl_fluxes
 from cellsolve.cellproblem.equilibration import equilibrated_fluxes
 from cellsolve.cellproblem.fluxes import Fluxes, gap_densities
+from cellsolve.cellproblem.resolution import Evaluate, hardest
 from cellsolve.cellproblem.stream_fluxes import stream_fluxes, stream_solver
+from cellsolve.cells import UnitCell, subdivided
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.box_space import BoxSpace
 from cellsolve.fem.elements import Affine
 from cellsolve.fem.mesh_space import MeshSpace
-from cellsolve.fem.resolution import Space
+from cellsolve.fem.resolution import Cell, Ladder, Space
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.energies import CellMinimum
-from cellsolve.linalg.solver import CellSolver
+from cellsolve.linalg.solver import CellSolver, Method
 
-__all__ = ["Bracket", "bracketed", "check_bounds_available", "half_width"]
+__all__ = ["Bracket", "bracketed_on", "divided_for_bounds"]
 
 _FIRST = 1e-5  # relative error of the tensor by iterations, to begin with
 _SHARE = 0.1  # of the bracket's width, or of tol, that iterations may add
@@ -60,6 +62,11 @@ class Bracket:
         """(B, m, m)."""
         return self.minimum.tensor
 
+    @property
+    def error(self) -> float:
+        """Half the width of the widest bracket, relative to its middle."""
+        return float(_half_width(self.lower, self.upper).max())
+
     def densities(self, b: int) -> FloatArray:
         """Where the bracket of coefficient b is wide, (q,)."""
         space = self.solver.space
@@ -67,12 +74,12 @@ class Bracket:
         return gap_densities(self.fluxes[b], E, self.K[b], space.weights, _directions(space))
 
 
-def bracketed(solver: CellSolver, K: FloatArray, tol: float) -> Bracket:
+def _bracketed(solver: CellSolver, K: FloatArray, tol: float) -> Bracket:
     """Bracket the tensors of coefficients K, (B, q) or (B, d, d, q): iterate no further than their width needs."""
     wanted = max(_FIRST, _SHARE * tol)
     bracket = _bracket(solver, K, wanted, None)
     while bracket.minimum.converged.all() and wanted > _ROUNDING:
-        width = half_width(bracket.lower, bracket.upper)
+        width = _half_width(bracket.lower, bracket.upper)
         enough = max(_SHARE * float(np.maximum(width, tol).min()), _ROUNDING)
         if (width <= tol).all() or bracket.minimum.error.max() <= enough:
             break
@@ -86,7 +93,20 @@ def _bracket(solver: CellSolver, K: FloatArray, tol: float, start: FloatArray | 
     return Bracket(solver, K, minimum, _fluxes(solver, K, minimum, tol))
 
 
-def half_width(lower: FloatArray, upper: FloatArray) -> FloatArray:
+def bracketed_on(ladder: Ladder, evaluate: Evaluate, tol: float, method: Method | None) -> Bracket:
+    """Brackets on the first space where those of the hardest coefficients are narrow enough, or on the only one."""
+    for make in ladder.makers:
+        solver = CellSolver(make(), method)
+        _check_bounds_available(solver.space)
+        K = evaluate(solver.space)
+        rows = hardest(K)
+        bracket = _bracketed(solver, K[rows], tol)
+        if ladder.fixed or bracket.error <= tol:
+            break
+    return bracket if len(rows) == len(K) else _bracketed(solver, K, tol)
+
+
+def _half_width(lower: FloatArray, upper: FloatArray) -> FloatArray:
     """|upper - lower| / |upper + lower| (B,), spectral norms."""
     width, total = (np.linalg.norm(M, 2, axis=(-2, -1)) for M in (upper - lower, upper + lower))
     ratio: FloatArray = np.divide(width, total, out=np.zeros_like(width), where=total > 0)
@@ -116,7 +136,12 @@ def _directions(space: Space) -> FloatArray:
     return space.directions if isinstance(space, MeshSpace) else np.eye(space.dim)
 
 
-def check_bounds_available(space: Space) -> None:
+def divided_for_bounds(cell: Cell) -> Cell:
+    """Hexahedra as tetrahedra, on which fluxes are equilibrated; other cells as they are."""
+    return subdivided(cell) if isinstance(cell, UnitCell) and cell.shape == "hexahedron" else cell
+
+
+def _check_bounds_available(space: Space) -> None:
     """Raise CoefficientError in space on elements that are neither boxes nor straight simplices."""
     if space.dim < 3 or isinstance(space, BoxSpace):
         return

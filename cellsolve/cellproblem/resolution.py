@@ -15,42 +15,80 @@ import numpy.typing as npt
 from cellsolve.cellproblem.batches import batches, in_batches, joined
 from cellsolve.fem.box_space import BoxSpace, prolonged
 from cellsolve.fem.mesh_space import MeshSpace
-from cellsolve.fem.resolution import Ladder, Space
+from cellsolve.fem.resolution import Cell, Ladder, Space, fitted_ladder, space_ladder
 from cellsolve.fem.smoothness import Look
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.energies import CellMinimum
 from cellsolve.linalg.mesh_error import mesh_error
 from cellsolve.linalg.solver import CellSolver, Method
 
-__all__ = ["SAFETY", "Evaluate", "Resolved", "hardest", "look_at_hardest", "resolve"]
+__all__ = ["Estimated", "Evaluate", "estimated", "hardest", "not_converged", "too_coarse"]
 
 Evaluate = Callable[[Space], FloatArray]
 
 _ITERATION_SHARE = 0.1  # of tol
-SAFETY = 1.5  # on the difference of two discretizations: covers the better one's error up to half that difference
+_PREDICTED_SHARE = 0.25  # of tol, when a resolution is predicted
+_SAFETY = 1.5  # on the difference of two discretizations: covers the better one's error up to half that difference
 _CHEAP = 30_000  # unknowns of second order that are solved only to judge the first
 _PROBES = 6  # problems by which the resolution of a batch is judged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Resolved:
-    """A space, the coefficients on it, the problems it was judged on, and their error by the space."""
+class Estimated:
+    """Solutions ``minimum`` for the coefficients K, with the largest ``error`` of a tensor and why it is too large."""
 
     solver: CellSolver
     K: FloatArray
-    rows: npt.NDArray[np.int64]
-    probes: CellMinimum
+    minimum: CellMinimum
     error: float
+    failure: str  # empty when all is well
 
 
-def resolve(ladder: Ladder, evaluate: Evaluate, tol: float, method: Method | None) -> Resolved:
-    """The first space that the next one confirms, judged on the hardest problems."""
+def estimated(cell: Cell, directions: FloatArray, evaluate: Evaluate, order: int, tol: float, method: Method | None) -> Estimated:
+    """Solutions on the space that a cell offers, or that tol asks for, and an estimate of their error."""
+    if method is None:
+        ladder = fitted_ladder(cell, _look_at_hardest(evaluate), _PREDICTED_SHARE * tol, order, directions)
+    else:  # preconditioners do not bear the contrasts that the Schroedinger form bears on trigonometric nodes
+        ladder = space_ladder(cell, order, directions)
+    solver, K, rows, probes, error = _resolved(ladder, evaluate, tol, method)
+    minimum = probes if len(rows) == len(K) else in_batches(solver, K, _ITERATION_SHARE * tol)
+    failure = not_converged(minimum, tol)
+    if not failure and error > _SAFETY * tol and not ladder.fixed:
+        failure = too_coarse(error / _SAFETY, tol)
+    return Estimated(solver, K, minimum, error + float(minimum.error.max()), failure)
+
+
+def not_converged(minimum: CellMinimum, tol: float) -> str:
+    """Words about the problems whose iterations failed, if any."""
+    lost = int((~minimum.converged).sum())
+    if not lost:
+        return ""
+    return (
+        f"{lost} of {len(minimum.tensor)} cell problems did not converge: estimated relative error of the tensor "
+        f"{minimum.error.max():.1e} by iterations, wanted {tol:.1e}. Try another preconditioner, a finer cell or a "
+        "larger tol."
+    )
+
+
+def too_coarse(error: float, tol: float) -> str:
+    """Words about the finest box that is tried."""
+    return (
+        f"the estimated relative error of the tensor is {error:.1e} on the finest box, wanted {tol:.1e}. "
+        "Raise tol, or give box_cell an n and order of your own."
+    )
+
+
+def _resolved(
+    ladder: Ladder, evaluate: Evaluate, tol: float, method: Method | None
+) -> tuple[CellSolver, FloatArray, npt.NDArray[np.int64], CellMinimum, float]:
+    """The first space that the next one confirms, judged on the hardest problems (rows), and the error of their
+    tensors."""
     spaces = (make() for make in ladder.makers)
     solver = CellSolver(next(spaces), method)
     K = evaluate(solver.space)
     rows = hardest(K)
     if _judges_itself(solver.space):
-        return Resolved(solver, K, rows, *_judged(solver, K[rows], _ITERATION_SHARE * tol))
+        return solver, K, rows, *_judged(solver, K[rows], _ITERATION_SHARE * tol)
     probes, difference = in_batches(solver, K[rows], _ITERATION_SHARE * tol), np.inf
     for other in spaces:
         next_solver = CellSolver(other, method)
@@ -62,7 +100,7 @@ def resolve(ladder: Ladder, evaluate: Evaluate, tol: float, method: Method | Non
         if difference <= 0.5 * tol or ladder.fixed:
             break
         solver, K, probes = next_solver, next_K, next_probes
-    return Resolved(solver, K, rows, probes, SAFETY * difference)
+    return solver, K, rows, probes, _SAFETY * difference
 
 
 def _judges_itself(space: Space) -> bool:

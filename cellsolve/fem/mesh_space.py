@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from cellsolve.cells import UnitCell
+from cellsolve.cells import UnitCell, straightened
 from cellsolve.errors import MeshError
 from cellsolve.fem.elements import Elements, affine_elements, mapped_elements
 from cellsolve.fem.lagrange import MAX_ORDER, SIMPLICES, values_at_nodes
@@ -26,7 +26,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 class MeshSpace:
-    """Periodic Lagrange elements of one order on a unit cell read from a file.
+    """Periodic Lagrange elements of one order on a unit cell read from a file. Those of first order are straight.
 
     ``directions`` (m, d): orthonormal rows, the mean gradients of its cell problems; all of them by default.
     """
@@ -38,6 +38,7 @@ class MeshSpace:
                 "Choose an order in that range."
             )
         self.directions = np.eye(cell.dim) if directions is None else directions
+        cell = straightened(cell) if order == 1 else cell
         self._adopt(cell, order, number_unknowns(cell, order))
 
     def _adopt(self, cell: UnitCell, order: int, numbering: Numbering) -> None:
@@ -77,7 +78,7 @@ class MeshSpace:
 
     @property
     def _is_affine(self) -> bool:
-        return self.cell.shape in SIMPLICES
+        return self.cell.shape in SIMPLICES and self.cell.middles is None
 
     @cached_property
     def weights(self) -> FloatArray:

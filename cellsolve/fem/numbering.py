@@ -48,7 +48,7 @@ def pieces_of(element_dofs: IntArray, n: int) -> IntArray | None:
 
 def number_unknowns(cell: UnitCell, order: int) -> Numbering:
     """Unknowns of Lagrange elements of an order; on simplices of orders 1 and 2 corners come first."""
-    if cell.shape not in SIMPLICES or order > 2:
+    if cell.shape not in SIMPLICES or order > 2 or cell.middles is not None:
         return _from_places(cell, order)
     labels = periodic_classes(cell.points, cell.period, cell.match_tol)
     corners = simplex_corners(cell)
