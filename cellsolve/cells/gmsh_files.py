@@ -14,6 +14,7 @@ import numpy as np
 from cellsolve.cells.element_types import from_gmsh_order
 from cellsolve.cells.gmsh_numbers import (
     Nodes,
+    Places,
     RawBlock,
     elements_22,
     elements_41,
@@ -174,7 +175,7 @@ def _check_end(section: _Section, numbers: TextNumbers | ByteNumbers) -> None:
     if isinstance(numbers, TextNumbers):
         wrong = numbers.left > 0
     else:
-        wrong = not section.data[numbers.at :][:40].lstrip().startswith(b"$End" + section.name.encode())
+        wrong = not section.data[numbers.at : numbers.at + 40].lstrip().startswith(b"$End" + section.name.encode())
     if wrong:
         raise DamagedFileError(f"${section.name} does not end where its counts say")
 
@@ -186,39 +187,25 @@ def _count(line: str) -> int:
 
 
 def _assembled(content: _Content, nodes: Nodes, elements: list[RawBlock]) -> MeshData:
-    flat = [_indices(nodes.tags, block.nodes) for block in elements]
-    data = [_data_of(content.data, block.numbers) for block in elements]
+    places = Places(nodes.tags)
+    data = {key: (Places(tags), values) for key, (tags, values) in content.data.items()}
     blocks = []
-    for block, indices, arrays in zip(elements, flat, data, strict=True):
+    for block in elements:
+        indices = places.of(block.nodes)
+        if (indices < 0).any():
+            raise DamagedFileError("elements refer to nodes that are not in the file")
         physical, several = _groups_of(content, block)
-        arrays |= {GEOMETRICAL: block.geometrical} | ({} if physical is None else {PHYSICAL: np.abs(physical)})
+        arrays = {GEOMETRICAL: block.geometrical} | _data_of(data, block.numbers)
+        if physical is not None:
+            arrays[PHYSICAL] = np.abs(physical)
         blocks.append(Block(block.kind, from_gmsh_order(block.kind, indices), arrays, several))
     return MeshData(nodes.points, blocks, content.names)
 
 
-def _indices(tags: Ints, wanted: Ints) -> Ints:
-    """Position (m, k) of each wanted tag among the tags (n,); -1 for one that is not there."""
-    if not len(tags):
-        return np.full(wanted.shape, -1)
-    least, greatest = int(tags.min()), int(tags.max())
-    if greatest - least < 4 * len(tags) + 1000:
-        table = np.full(greatest - least + 2, -1)
-        table[tags - least] = np.arange(len(tags))
-        known = (wanted >= least) & (wanted <= greatest)
-        return np.asarray(table[np.where(known, wanted - least, -1)])
-    order = np.argsort(tags, kind="stable")
-    place = np.minimum(np.searchsorted(tags, wanted, sorter=order), len(tags) - 1)
-    return np.where(tags[order[place]] == wanted, order[place], -1)
-
-
-def _data_of(data: dict[str, tuple[Ints, Array]], numbers: Ints) -> dict[str, Array]:
+def _data_of(data: dict[str, tuple[Places, Array]], numbers: Ints) -> dict[str, Array]:
     """The arrays that have a value for each of these elements."""
-    found = {}
-    for key, (tags, values) in data.items():
-        places = _indices(tags, numbers)
-        if (places >= 0).all():
-            found[key] = values[places]
-    return found
+    found = {key: (places.of(numbers), values) for key, (places, values) in data.items()}
+    return {key: values[indices] for key, (indices, values) in found.items() if (indices >= 0).all()}
 
 
 def _groups_of(content: _Content, block: RawBlock) -> tuple[Ints | None, tuple[str, ...]]:

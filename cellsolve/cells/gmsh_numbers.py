@@ -11,7 +11,17 @@ from cellsolve.cells.mesh_data import Array, DamagedFileError
 from cellsolve.cells.number_streams import ByteNumbers, Numbers, TextNumbers, rows_alike
 from cellsolve.cells.shapes import Floats, Ints
 
-__all__ = ["Nodes", "RawBlock", "elements_22", "elements_41", "groups_41", "nodes_22", "nodes_41"]
+__all__ = [
+    "Nodes",
+    "Places",
+    "RawBlock",
+    "elements_22",
+    "elements_41",
+    "groups_41",
+    "nodes_22",
+    "nodes_41",
+    "values_of",
+]
 
 
 class Nodes(NamedTuple):
@@ -32,6 +42,25 @@ class RawBlock(NamedTuple):
     nodes: Ints
     physical: Ints | None
     geometrical: Ints
+
+
+class Places:
+    """Where each of the tags (n,) stands; tags may be any numbers, with gaps, but not the same twice."""
+
+    def __init__(self, tags: Ints):
+        self._order = np.argsort(tags, kind="stable")
+        self._tags = tags[self._order]
+        if (np.diff(self._tags) == 0).any():
+            raise DamagedFileError("two nodes or elements with the same number")
+        self._dense = len(tags) > 0 and int(self._tags[-1]) - int(self._tags[0]) == len(tags) - 1
+
+    def of(self, wanted: Ints) -> Ints:
+        """The places of the wanted tags, -1 for one that is not there."""
+        if not len(self._tags):
+            return np.full(wanted.shape, -1)
+        steps = wanted - self._tags[0] if self._dense else np.searchsorted(self._tags, wanted)
+        place = np.clip(steps, 0, len(self._tags) - 1)
+        return np.where(self._tags[place] == wanted, self._order[place], -1)
 
 
 def nodes_22(numbers: Numbers, count: int) -> Nodes:

@@ -19,6 +19,7 @@ __all__ = [
     "Shape",
     "ShapeTraits",
     "determinants",
+    "extents",
     "jacobian_determinants",
     "quality",
 ]
@@ -81,6 +82,17 @@ def jacobian_determinants(points: Floats, elements: Ints, shape: Shape) -> Float
     # From the first corner on: far from the origin, the digits of x_k would cancel.
     corners -= corners[:, :1].copy()
     return np.stack([determinants(corners.swapaxes(1, 2) @ rule) for rule in SHAPES[shape].gradients])
+
+
+def extents(points: Floats, elements: Ints) -> Floats:
+    """The longest extent (m,) of each element along an axis; node by node, far faster than over a short axis."""
+    longest = np.zeros(len(elements))
+    for x in points.T:
+        least = greatest = x[elements[:, 0]]
+        for node in elements.T[1:]:
+            least, greatest = np.minimum(least, x[node]), np.maximum(greatest, x[node])
+        np.maximum(longest, greatest - least, out=longest)
+    return longest
 
 
 def quality(points: Floats, elements: Ints, shape: Shape) -> tuple[str, Floats]:

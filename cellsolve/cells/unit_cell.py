@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from cellsolve.cells.curved import CURVED, curved_determinants, straight_middles
 from cellsolve.cells.lattices import as_period
-from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape, jacobian_determinants
+from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape, extents, jacobian_determinants
 from cellsolve.errors import MeshError
 
-__all__ = ["UnitCell"]
+__all__ = ["UnitCell", "check_tolerance"]
 
 _STRAIGHT = 1e-9
 """Middles off by less than this times the extent of the element are those of a straight one."""
@@ -49,8 +49,7 @@ class UnitCell:
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
             raise MeshError(f"{self.name}: got elements {self.shape!r}, needed one of {', '.join(SHAPES)}.")
-        if not 0.0 < self.match_tol <= 0.01:
-            raise MeshError(f"{self.name}: got match_tol = {self.match_tol}, needed a number above 0 and up to 0.01.")
+        check_tolerance(self.name, self.match_tol)
         points, elements = _checked_points(self), _checked_elements(self)
         middles = None if self.middles is None else _bent(points, elements, _checked_middles(self), self.shape)
         points, elements, middles = _without_orphans(points, elements, middles)
@@ -109,6 +108,12 @@ class UnitCell:
             )
         middles = None if self.middles is None else self.middles[chosen]
         return replace(self, elements=self.elements[chosen], middles=middles, tags=self.tags[chosen])
+
+
+def check_tolerance(name: str, match_tol: float) -> None:
+    """Raises MeshError for a tolerance that is no small positive number."""
+    if not 0.0 < match_tol <= 0.01:
+        raise MeshError(f"{name}: got match_tol = {match_tol}, needed a number above 0 and up to 0.01.")
 
 
 def _checked_points(cell: UnitCell) -> Floats:
@@ -181,7 +186,7 @@ def _bent(points: Floats, elements: Ints, middles: Ints, shape: Shape) -> Ints |
 def _bent_elements(points: Floats, elements: Ints, middles: Ints, shape: Shape) -> NDArray[np.bool_]:
     """Which elements (m,) are not straight."""
     off = np.abs(points[middles] - straight_middles(points, elements, shape)).max(axis=(1, 2))
-    return np.asarray(off > _STRAIGHT * _extents(points, elements))
+    return np.asarray(off > _STRAIGHT * extents(points, elements))
 
 
 def _without_orphans(points: Floats, elements: Ints, middles: Ints | None) -> tuple[Floats, Ints, Ints | None]:
@@ -191,11 +196,6 @@ def _without_orphans(points: Floats, elements: Ints, middles: Ints | None) -> tu
         used[middles] = True
     renumbered = np.cumsum(used) - 1
     return points[used], renumbered[elements], None if middles is None else renumbered[middles]
-
-
-def _extents(points: Floats, elements: Ints) -> Floats:
-    """The longest extent (m,) of each element along an axis."""
-    return np.asarray(np.max([np.ptp(x[elements], axis=1) for x in points.T], axis=0))
 
 
 def _oriented(
@@ -209,7 +209,7 @@ def _oriented(
             nodes = np.hstack([elements[bent], middles[bent]])
             at = curved_determinants(points, nodes, shape)
             measures[bent], least[bent], greatest[bent] = CURVED[shape].weights @ at, at.min(axis=0), at.max(axis=0)
-        threshold = _DEGENERATE * _extents(points, elements) ** SHAPES[shape].dim
+        threshold = _DEGENERATE * extents(points, elements) ** SHAPES[shape].dim
         mirrored = greatest < 0
         proper = (np.where(mirrored, -greatest, least) > threshold) & np.isfinite(least) & np.isfinite(greatest)
     bad = np.flatnonzero(~proper)

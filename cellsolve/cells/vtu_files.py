@@ -32,7 +32,7 @@ def read_vtu(data: bytes) -> MeshData:
     points, blocks, start = [], [], 0
     for piece in pieces:
         points.append(_points(reader, piece))
-        blocks += [Block(b.kind, b.nodes + start, b.arrays) for b in _blocks(reader, piece, len(points[-1]))]
+        blocks += [_moved(block, start, len(points[-1])) for block in _blocks(reader, piece)]
         start += len(points[-1])
     return MeshData(np.concatenate(points), blocks)
 
@@ -62,17 +62,19 @@ def _points(reader: ArrayReader, piece: Element) -> Floats:
     return points
 
 
-def _blocks(reader: ArrayReader, piece: Element, points: int) -> list[Block]:
+def _blocks(reader: ArrayReader, piece: Element) -> list[Block]:
     cells = {item.get("Name", ""): reader.read(item).ravel() for item in piece.findall("Cells/DataArray")}
     arrays = {item.get("Name", ""): reader.read(item) for item in piece.findall("CellData/DataArray") if _numeric(item)}
     connectivity, offsets, types = (_whole(cells, key) for key in ("connectivity", "offsets", "types"))
     if len(types) != int(piece.get("NumberOfCells", "-1")):
         raise DamagedFileError(f"{len(types)} elements where {piece.get('NumberOfCells')} are announced")
-    if len(connectivity) and not 0 <= connectivity.min() <= connectivity.max() < points:
-        raise DamagedFileError(
-            f"elements refer to points {connectivity.min()} to {connectivity.max()}, but there are {points} points"
-        )
     return blocks_of(connectivity, offsets, types, arrays)
+
+
+def _moved(block: Block, start: int, points: int) -> Block:
+    """A block of a piece whose points begin at ``start``; nodes beyond the piece stay beyond the file."""
+    beyond = (block.nodes < 0) | (block.nodes >= points)
+    return Block(block.kind, np.where(beyond & (start > 0), -1, block.nodes + start), block.arrays)
 
 
 def _whole(cells: dict[str, Array], key: str) -> Array:
