@@ -27,5 +27,3 @@ def joined(parts: list[CellMinimum]) -> CellMinimum:
     names = ("tensor", "correctors", "iterations", "error", "residual", "converged")
     tensor, correctors, *rest = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
     return CellMinimum(tensor, correctors, None, *rest)
-
-

@@ -84,12 +84,18 @@ def _bracketed(solver: CellSolver, K: FloatArray, tol: float) -> Bracket:
         if (width <= tol).all() or bracket.minimum.error.max() <= enough:
             break
         wanted = enough
-        bracket = _bracket(solver, K, wanted, bracket.minimum.correctors)
+        bracket = _bracket(solver, K, wanted, bracket.minimum)
     return bracket
 
 
-def _bracket(solver: CellSolver, K: FloatArray, tol: float, start: FloatArray | None) -> Bracket:
-    minimum = in_batches(solver, K, tol, start)
+def _bracket(solver: CellSolver, K: FloatArray, tol: float, before: CellMinimum | None) -> Bracket:
+    """Brackets from iterations that go on where others stopped before."""
+    if before is None:
+        minimum = in_batches(solver, K, tol)
+    else:
+        minimum = in_batches(solver, K, tol, before.correctors)
+        minimum.iterations += before.iterations
+        minimum.residual *= before.residual
     return Bracket(solver, K, minimum, _fluxes(solver, K, minimum, tol))
 
 

@@ -1,6 +1,6 @@
 """Fluxes in space by vector potentials, on boxes: sigma = e_r + curl w, w periodic in the elements of the box, three times.
 
-    <(e_r + curl w).K^-1 (e_r + curl w)> is least;     curl^T K^-1 curl is singular on gradients, which does no harm
+<(e_r + curl w).K^-1 (e_r + curl w)> is least;     curl^T K^-1 curl is singular on gradients, which does no harm
 """
 
 from __future__ import annotations
@@ -79,7 +79,11 @@ class _CurlForm:
     def evaluate(self, u: FloatArray) -> tuple[FloatArray, FloatArray, TotalGradients]:
         sigma = _curl(self.space, u) + self.space.imposed
         E = flux(self.C, sigma)
-        return energy_tensor(sigma, E), -_curl_transposed(self.space, E), TotalGradients(sigma, self.C, self.space.weights)
+        return (
+            energy_tensor(sigma, E),
+            -_curl_transposed(self.space, E),
+            TotalGradients(sigma, self.C, self.space.weights),
+        )
 
     def correctors(self, u: FloatArray) -> FloatArray:
         return u

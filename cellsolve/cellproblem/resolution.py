@@ -44,7 +44,9 @@ class Estimated:
     failure: str  # empty when all is well
 
 
-def estimated(cell: Cell, directions: FloatArray, evaluate: Evaluate, order: int, tol: float, method: Method | None) -> Estimated:
+def estimated(
+    cell: Cell, directions: FloatArray, evaluate: Evaluate, order: int, tol: float, method: Method | None
+) -> Estimated:
     """Solutions on the space that a cell offers, or that tol asks for, and an estimate of their error."""
     if method is None:
         ladder = fitted_ladder(cell, _look_at_hardest(evaluate), _PREDICTED_SHARE * tol, order, directions)
@@ -154,5 +156,3 @@ def _prolonged(minimum: CellMinimum, space: Space, other: Space) -> FloatArray |
 def _relative_difference(a: FloatArray, b: FloatArray) -> float:
     """max over the batch of |a - b| / |b|, spectral norms."""
     return float((np.linalg.norm(a - b, 2, axis=(-2, -1)) / np.linalg.norm(b, 2, axis=(-2, -1))).max())
-
-

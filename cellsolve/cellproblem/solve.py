@@ -27,6 +27,7 @@ from cellsolve.linalg.threads import one_thread
 
 __all__ = ["CellProblemSolution", "CellProblemSolutions", "SolutionReport", "solve_cell_problem", "solve_cell_problems"]
 
+
 def solve_cell_problem(
     cell: Cell,
     coefficient: Coefficient,
@@ -119,7 +120,9 @@ def _solve(
         return _Outcome(_nothing(cell, order, evaluate, start), "")
     if bounds or refine is not None:
         bracket = _bracketed(part, evaluate, order, tol, refine, method)
-        return _Outcome(_of_bracket(bracket, cell, start), "" if _fulfilled(bracket, cell, refine, tol) else _wide(bracket, tol))
+        return _Outcome(
+            _of_bracket(bracket, cell, start), "" if _fulfilled(bracket, cell, refine, tol) else _wide(bracket, tol)
+        )
     found = estimated(part.cell, part.directions, evaluate, order, tol, method)
     tensor = _in_space(found.solver.space, found.minimum.tensor)
     return _Outcome(_solutions(found.solver, found.K, found.minimum, tensor, found.error, cell, start), found.failure)

@@ -14,7 +14,7 @@ from scipy.special import roots_jacobi
 
 from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape, determinants
 
-__all__ = ["CURVED", "CurvedTraits", "completed", "curved_determinants", "straight_middles"]
+__all__ = ["CURVED", "CurvedTraits", "completed", "curved_determinants", "middle_owners", "straight_middles"]
 
 _CUBE_EDGES = [(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)]
 _CUBE_FACES = [(0, 3, 7, 4), (1, 2, 6, 5), (0, 1, 5, 4), (3, 2, 6, 7), (0, 1, 2, 3), (4, 5, 6, 7)]
@@ -100,6 +100,11 @@ def _traits(shape: str) -> CurvedTraits:
 
 
 CURVED: dict[str, CurvedTraits] = {shape: _traits(shape) for shape in SHAPES}
+
+
+def middle_owners(shape: Shape) -> tuple[Ints, ...]:
+    """The corners that each middle belongs to: the ends of its edge, those of its face, or all."""
+    return CURVED[shape].owners
 
 
 def straight_middles(points: Floats, elements: Ints, shape: Shape) -> Floats:

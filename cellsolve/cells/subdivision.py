@@ -62,9 +62,7 @@ def periodic_ranks(points: Floats, period: Floats, tolerance: float) -> Ints:
     return ranks
 
 
-def simplices(
-    name: str, points: Floats, parts: Sequence[tuple[str, Ints]], ranks: Ints
-) -> tuple[Ints, Ints]:
+def simplices(name: str, points: Floats, parts: Sequence[tuple[str, Ints]], ranks: Ints) -> tuple[Ints, Ints]:
     """Simplices (s, d + 1) of elements of several types, and the element (s,) each comes from, counted on.
 
     Raises MeshError for elements so distorted that their simplices overlap.

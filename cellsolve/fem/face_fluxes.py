@@ -73,7 +73,9 @@ class FaceFluxes:
     def outflow(self, part: slice, sigma: FloatArray) -> FloatArray:
         """phi (e, d + 1, f, m) of fields (m, d, e, q) on some elements, projected on polynomials of one degree less than
         the order."""
-        area = -self.dim * self.volumes[part, None, None] * self.hats[part]  # outward normals, as long as faces are large
+        area = (
+            -self.dim * self.volumes[part, None, None] * self.hats[part]
+        )  # outward normals, as long as faces are large
         if self.order == 1:
             mean = np.einsum("mieq,q->eim", sigma, self.weights)
             return (area @ mean)[:, :, None]

@@ -69,9 +69,7 @@ def space_ladder(cell: Cell, order: int = 2, directions: FloatArray | None = Non
     return Ladder((_elements(cell, n, p), _elements(cell, n, p + 2)), fixed=True)
 
 
-def fitted_ladder(
-    cell: Cell, look: Look, tol: float, order: int = 2, directions: FloatArray | None = None
-) -> Ladder:
+def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2, directions: FloatArray | None = None) -> Ladder:
     """The spaces to try on a cell for coefficients that can be looked at on any grid, to reach an error ``tol``."""
     general = space_ladder(cell, order, directions)
     if general.fixed or cell.dim == 1:
