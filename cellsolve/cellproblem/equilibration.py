@@ -81,11 +81,11 @@ def _applied(K: FloatArray, field: FloatArray) -> FloatArray:
 def _corrections(elements: FaceFluxes, inverse: FloatArray, phi: FloatArray) -> FloatArray:
     """sum_a delta_a as outflows, like phi (e, d + 1, f, m); ``inverse`` = K^-1 (e, q) or (d, d, e, q)."""
     patches = find_patches(elements)
-    jump = _jumps(elements.faces, phi)
+    jump, mass = _jumps(elements.faces, phi), _mass(elements, inverse)
     total = np.zeros_like(phi)
     for faces, rows in patches.groups(_CHUNK, elements.per_face):
         problem = _Problem.of(elements, patches, rows, faces, phi, jump)
-        delta = problem.solve(elements, inverse)
+        delta = problem.solve(mass)
         for i in range(elements.dim + 1):
             for side in range(elements.dim):
                 some = problem.corner == i
@@ -99,6 +99,22 @@ def _jumps(faces: IntArray, phi: FloatArray) -> FloatArray:
     columns = phi.reshape(len(flat), -1)
     sums = np.stack([np.bincount(flat, column) for column in columns.T], axis=1)
     return sums[flat].reshape(phi.shape)
+
+
+def _mass(elements: FaceFluxes, inverse: FloatArray) -> FloatArray:
+    """<b_k . K^-1 b_l> of the unit fluxes on each element (e, (d + 1) f, (d + 1) f)."""
+    size = (elements.dim + 1) * elements.per_face
+    mass = np.empty((len(elements.faces), size, size))
+    for part in elements.parts():
+        fields = elements.basis(part).reshape(-1, size, elements.dim, len(elements.weights))
+        weights = elements.volumes[part, None] * elements.weights
+        if inverse.ndim == 2:
+            weighted = fields * (weights * inverse[part])[:, None, None]
+        else:
+            weighted = np.einsum("ijeq,ebjq->ebiq", inverse[:, :, part] * weights, fields, optimize=True)
+        flat = (len(fields), size, -1)
+        mass[part] = weighted.reshape(flat) @ fields.reshape(flat).swapaxes(1, 2)
+    return mass
 
 
 def _face_shares(dim: int, per_face: int) -> FloatArray:
@@ -153,14 +169,17 @@ class _Problem:
         column = np.where(sign[..., None] == 0, faces * f, column)
         return cls(element, patches.corner[rows], side, column, sign, given, source, faces * f)
 
-    def solve(self, elements: FaceFluxes, inverse: FloatArray) -> FloatArray:
-        """delta (g, s, d, f, m), by the equations of least energy under the constraints of outflow."""
+    def solve(self, mass: FloatArray) -> FloatArray:
+        """delta (g, s, d, f, m), by the equations of least energy under the constraints of outflow; ``mass`` of all
+        elements (e, (d + 1) f, (d + 1) f)."""
         g, s, d, f, m = self.given.shape
         n = self.unknowns
         size = n + 1 + s  # one column that walls share, for nothing
         matrix, rhs = np.zeros((g, size, size)), np.zeros((g, size, m))
         here = np.arange(g)[:, None]
-        mass = self._mass(elements, inverse)
+        own = (self.side[..., None] * f + np.arange(f)).reshape(g, s, d * f)
+        mass = mass[self.element[..., None, None], own[..., :, None], own[..., None, :]]
+        mass /= np.abs(mass).max(axis=(1, 2, 3), keepdims=True)
         for i in range(s):
             columns = self.column[:, i].reshape(g, d * f)
             signs = np.repeat(self.sign[:, i], f, axis=1)
@@ -178,19 +197,3 @@ class _Problem:
         x = np.linalg.solve(matrix, rhs)
         x[:, n] = 0.0
         return self.given + self.sign[..., None, None] * x[here[..., None, None], self.column]
-
-    def _mass(self, elements: FaceFluxes, inverse: FloatArray) -> FloatArray:
-        """<b_k . K^-1 b_l> of the fluxes at each corner, (g, s, d f, d f), of unit scale in each patch."""
-        g, s, d, f, _ = self.given.shape
-        own = self.element.ravel()
-        basis = elements.basis(own)[np.arange(len(own))[:, None], self.side.reshape(-1, d)]
-        weights = elements.volumes[own, None] * elements.weights
-        fields = basis.reshape(len(own), d * f, elements.dim, -1)
-        if inverse.ndim == 2:
-            weighted = fields * (weights * inverse[own])[:, None, None]
-        else:
-            weighted = np.einsum("ijeq,ebjq->ebiq", inverse[:, :, own] * weights, fields, optimize=True)
-        flat = (len(own), d * f, -1)
-        mass = (weighted.reshape(flat) @ fields.reshape(flat).swapaxes(1, 2)).reshape(g, s, d * f, d * f)
-        result: FloatArray = mass / np.abs(mass).max(axis=(1, 2, 3), keepdims=True)
-        return result
