@@ -139,8 +139,9 @@ def test_appended_data_is_read(tmp_path):
 
 def test_pieces_of_a_vtu_file_are_one_mesh(tmp_path):
     points, elements, _ = CELLS["quad"]
-    halves = [write_vtu(tmp_path / f"{i}.vtu", points[e], "quad", [[0, 1, 2, 3]]).read_text() for i, e in
-              enumerate(elements)]
+    halves = [
+        write_vtu(tmp_path / f"{i}.vtu", points[e], "quad", [[0, 1, 2, 3]]).read_text() for i, e in enumerate(elements)
+    ]
     second = halves[1][halves[1].index("<Piece") : halves[1].index("</UnstructuredGrid>")]
     file = tmp_path / "both.vtu"
     file.write_text(halves[0].replace("</UnstructuredGrid>", second + "</UnstructuredGrid>"))
@@ -208,7 +209,7 @@ def build(gmsh: Any, dim: int, recombined: bool, incomplete: bool) -> None:
 
 @pytest.mark.parametrize("kind", MESHES)
 def test_curved_meshes_of_gmsh_have_the_measure_of_their_geometry(tmp_path, gmsh, kind):
-    """Each format gives the same cell; the curved sides of an element miss the circle by the fourth power of its arc."""
+    """Each format gives the same cell; curved sides miss the circle by the fourth power of their arc."""
     build(gmsh, *MESHES[kind])
     cells = {}
     for form, (suffix, version, binary) in GMSH.items():

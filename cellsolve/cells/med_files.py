@@ -79,7 +79,9 @@ def _families(file: HdfFile, mesh: str) -> dict[int, tuple[str, ...]]:
         for key in file.keys(root):
             names = file.array(f"{root}/{key}/GRO/NOM") if "GRO" in file.keys(f"{root}/{key}") else np.empty((0, 80))
             texts = [bytes(row.astype(np.uint8)).split(b"\0")[0] for row in names.reshape(-1, 80)]
-            found[file.number(f"{root}/{key}", "NUM")] = tuple(text.decode("utf-8", "replace").strip() for text in texts)
+            found[file.number(f"{root}/{key}", "NUM")] = tuple(
+                text.decode("utf-8", "replace").strip() for text in texts
+            )
     return found
 
 

@@ -15,9 +15,7 @@ __all__ = ["region_tags"]
 _KNOWN = ("region", "regions", "material", PHYSICAL, "medit:ref", "cell_tags")
 
 
-def region_tags(
-    name: str, data: MeshData, blocks: Sequence[Block], wanted: str | None
-) -> tuple[Ints, tuple[str, ...]]:
+def region_tags(name: str, data: MeshData, blocks: Sequence[Block], wanted: str | None) -> tuple[Ints, tuple[str, ...]]:
     """Index (m,) of each element's region, and the regions' names; the elements of the blocks one after another.
 
     ``wanted``: the array that holds the regions; None: the one with a usual name, or the only one of whole

@@ -1,6 +1,6 @@
 """Data arrays of VTU files: text, base64, or appended; compressed or not (VTK XML file format).
 
-    uncompressed: [bytes] data        compressed: [blocks][block size][last size][packed size]... data
+uncompressed: [bytes] data        compressed: [blocks][block size][last size][packed size]... data
 """
 
 from __future__ import annotations

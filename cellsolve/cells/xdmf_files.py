@@ -22,7 +22,13 @@ from cellsolve.errors import MeshError
 
 __all__ = ["read_xdmf"]
 
-_NAMES = {"polyvertex": "vertex", "polyline": "line", "edge_3": "line3", "triangle": "triangle", "quadrilateral": "quad"}
+_NAMES = {
+    "polyvertex": "vertex",
+    "polyline": "line",
+    "edge_3": "line3",
+    "triangle": "triangle",
+    "quadrilateral": "quad",
+}
 _NAMES |= {"tetrahedron": "tetra", "hexahedron": "hexahedron", "wedge": "wedge", "pyramid": "pyramid"}
 _NAMES |= {"triangle_6": "triangle6", "tri_6": "triangle6", "quadrilateral_8": "quad8", "quad_8": "quad8"}
 _NAMES |= {"quadrilateral_9": "quad9", "quad_9": "quad9", "tetrahedron_10": "tetra10", "tet_10": "tetra10"}
