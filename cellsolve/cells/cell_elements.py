@@ -113,7 +113,7 @@ def _check_kinds(name: str, kinds: list[str], dim: int, listed: str) -> None:
     if dim == 0:
         raise MeshError(f"{name}: got no elements ({listed}), {_NEEDED}.")
     full = {_FULL.get(kind, kind) for kind in kinds}
-    if len(full) == 1 and full <= {*SHAPES, *_CURVED} or full <= set(DIVISIBLE.get(dim, ())):
+    if (len(full) == 1 and full <= {*SHAPES, *_CURVED}) or full <= set(DIVISIBLE.get(dim, ())):
         return
     if len(full) > 1:
         raise MeshError(

@@ -65,7 +65,7 @@ class Places:
 
 def nodes_22(numbers: Numbers, count: int) -> Nodes:
     """``count`` rows of number, x, y, z."""
-    return Nodes(*numbers.rows("i4", count, 3))
+    return Nodes(*numbers.rows(count, 3))
 
 
 def nodes_41(numbers: Numbers, size: str) -> Nodes:
@@ -183,5 +183,5 @@ def _kind(code: float) -> ElementType:
 
 def values_of(numbers: Numbers, count: int, components: int) -> tuple[Ints, Array]:
     """Element data: numbers of elements (m,) and values (m,) or (m, components)."""
-    tags, values = numbers.rows("i4", count, components)
+    tags, values = numbers.rows(count, components)
     return tags, values[:, 0] if components == 1 else values

@@ -22,8 +22,8 @@ class Numbers(Protocol):
     def take(self, kind: str, count: int) -> Array:
         """The next ``count`` numbers of numpy type ``kind``; whole numbers come as int64."""
 
-    def rows(self, kind: str, count: int, reals: int) -> tuple[Ints, Floats]:
-        """The next ``count`` rows of one whole number of type ``kind`` (count,) and reals (count, reals)."""
+    def rows(self, count: int, reals: int) -> tuple[Ints, Floats]:
+        """The next ``count`` rows of one 4-byte whole number (count,) and reals (count, reals)."""
 
 
 class TextNumbers:
@@ -44,7 +44,7 @@ class TextNumbers:
         self._at += count
         return taken if kind.startswith("f") else whole_numbers(taken)
 
-    def rows(self, kind: str, count: int, reals: int) -> tuple[Ints, Floats]:
+    def rows(self, count: int, reals: int) -> tuple[Ints, Floats]:
         table = self.take("f8", count * (1 + reals)).reshape(count, 1 + reals)
         return whole_numbers(table[:, 0]), np.ascontiguousarray(table[:, 1:])
 
@@ -63,8 +63,8 @@ class ByteNumbers:
         taken = self._take(np.dtype(self.order + kind), count)
         return taken.astype(float if kind.startswith("f") else np.int64, copy=False)
 
-    def rows(self, kind: str, count: int, reals: int) -> tuple[Ints, Floats]:
-        table = self._take(np.dtype([("whole", self.order + kind), ("reals", self.order + "f8", (reals,))]), count)
+    def rows(self, count: int, reals: int) -> tuple[Ints, Floats]:
+        table = self._take(np.dtype([("whole", self.order + "i4"), ("reals", self.order + "f8", (reals,))]), count)
         return table["whole"].astype(np.int64), table["reals"].astype(float)
 
     def peek(self, kind: str) -> Array:
