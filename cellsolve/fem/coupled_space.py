@@ -36,7 +36,9 @@ class CoupledSpace:
 
     def __init__(self, cell: UnitCell, order: int = 2, exchanged: bool = False):
         if cell.dim == 1:
-            raise MeshError(f"{cell.name}: got a cell in one dimension, needed two or three. Its two ends always match.")
+            raise MeshError(
+                f"{cell.name}: got a cell in one dimension, needed two or three. Its two ends always match."
+            )
         if not isinstance(order, int) or not 1 <= order <= MAX_ORDER[cell.shape]:
             raise MeshError(
                 f"{cell.name}: got order = {order!r}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
@@ -49,6 +51,7 @@ class CoupledSpace:
         self.traces = MeshTraces(cell, order)
         coupling = coupled_sides(self.traces, exchanged)
         self.P = coupling.P  # (mesh, n)
+        self.mortars = coupling.mortars
         self._free = coupling.free
         self.n_dofs = len(coupling.free)
         self._refuse_pieces()
@@ -148,7 +151,9 @@ class CoupledSpace:
         columns = other.traces.element_dofs[place // local]
         row = np.repeat(np.arange(self.n_dofs), columns.shape[1])
         shape = (self.n_dofs, len(other.traces.places))
-        return sp.csr_array(sp.csr_array((values[place % local].ravel(), (row, columns.ravel())), shape=shape) @ other.P)
+        return sp.csr_array(
+            sp.csr_array((values[place % local].ravel(), (row, columns.ravel())), shape=shape) @ other.P
+        )
 
 
 def _keep_batch_fastest(values: FloatArray) -> FloatArray:

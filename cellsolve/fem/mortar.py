@@ -31,7 +31,7 @@ from cellsolve.errors import PeriodicityError
 from cellsolve.fem.lagrange import mesh_basis
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Coupling", "MeshTraces", "coupled_sides"]
+__all__ = ["Coupling", "MeshTraces", "Mortar", "Sampled", "coupled_sides"]
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -79,10 +79,12 @@ class MeshTraces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coupling:
-    """``P`` (mesh, n) with u_mesh = P u; ``free`` (n,): which degrees of freedom of the mesh the unknowns are."""
+    """``P`` (mesh, n) with u_mesh = P u; ``free`` (n,): which degrees of freedom of the mesh the unknowns are; the
+    ``mortars`` of the d sides."""
 
     P: sp.csr_array
     free: IntArray
+    mortars: tuple[Mortar, ...]
 
 
 def coupled_sides(traces: MeshTraces, exchanged: bool = False) -> Coupling:
@@ -90,7 +92,7 @@ def coupled_sides(traces: MeshTraces, exchanged: bool = False) -> Coupling:
 
     Raises PeriodicityError for sides that cannot be coupled: not flat, cut by different holes, or too coarse.
     """
-    found = [_Mortar(traces, side, overlaps(traces.cell, side)) for side in sides(traces.cell, exchanged)]
+    found = tuple(Mortar(traces, side, overlaps(traces.cell, side)) for side in sides(traces.cell, exchanged))
     n = len(traces.places)
     follows = np.zeros(n, dtype=np.bool_)
     parts = []
@@ -101,7 +103,7 @@ def coupled_sides(traces: MeshTraces, exchanged: bool = False) -> Coupling:
         follows[rows] = follows[mortar.inside] = True
     free = np.flatnonzero(~follows)
     step = sp.csr_array(sum(parts[1:], parts[0]) + _unit(free, n))
-    return Coupling(sp.csr_array(_composed(traces.cell, step, follows)[:, free]), free)
+    return Coupling(sp.csr_array(_composed(traces.cell, step, follows)[:, free]), free, found)
 
 
 def _unit(rows: IntArray, n: int) -> sp.csr_array:
@@ -122,7 +124,7 @@ def _composed(cell: UnitCell, step: sp.csr_array, follows: BoolArray) -> sp.csr_
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sampled:
+class Sampled:
     """The overlaps of one side at quadrature points.
 
     ``dofs`` (f, k) of the slave's facets; ``weights`` (o, q); ``slave`` (o, q, k): their functions there;
@@ -131,13 +133,14 @@ class _Sampled:
 
     dofs: IntArray
     facet: IntArray  # (o,) of the slave
+    across: IntArray  # (o,) of the master
     weights: FloatArray
     slave: FloatArray
     master_dofs: IntArray
     master: FloatArray
 
 
-class _Mortar:
+class Mortar:
     """How the slave's degrees of freedom of one side follow the master's.
 
     One multiplier (mu,) for each degree of freedom and region of its facets: the normal flux jumps where regions meet.
@@ -231,7 +234,7 @@ class _Mortar:
         return sp.csr_array((entries[used], (row[used], column[used])), shape=shape)
 
     def _shares(self) -> sp.csr_array:
-        """a_bi (mu, mu): of multipliers b on edges, among those inside that share a facet, or the nearest of the region."""
+        """a_bi (mu, mu): of multipliers b on edges, among those inside on the same facets, or the nearest."""
         count, k = len(self.dof), self.multipliers.shape[1]
         row, column = np.repeat(self.multipliers, k, axis=1).ravel(), np.tile(self.multipliers, (1, k)).ravel()
         together = sp.csr_array((np.ones(len(row)), (row, column)), shape=(count, count))
@@ -280,7 +283,7 @@ def _summed(values: FloatArray, owner: IntArray, count: int) -> FloatArray:
     return total
 
 
-def _sampled(traces: MeshTraces, side: Side, overlap: Overlaps) -> _Sampled:
+def _sampled(traces: MeshTraces, side: Side, overlap: Overlaps) -> Sampled:
     """Both sides at the quadrature points of the overlaps."""
     barycentric, weights = _quadrature(traces)
     places = np.einsum("qc,ocd->oqd", barycentric, overlap.pieces)
@@ -291,7 +294,8 @@ def _sampled(traces: MeshTraces, side: Side, overlap: Overlaps) -> _Sampled:
     dofs = np.take_along_axis(traces.element_dofs[side.slave.elements], columns, axis=1)
     own = np.take_along_axis(slave, np.repeat(columns[overlap.slave][:, None], count, axis=1), axis=2)
     across = traces.element_dofs[side.master.elements[overlap.master]]
-    return _Sampled(dofs, overlap.slave, np.outer(overlap.measures, weights), own, across, master)
+    weights = np.outer(overlap.measures, weights)
+    return Sampled(dofs, overlap.slave, overlap.master, weights, own, across, master)
 
 
 def _values(traces: MeshTraces, face: Face, facets: IntArray, places: FloatArray) -> FloatArray:
