@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
 
@@ -101,10 +102,16 @@ class Multigrid:
         return Multigrid(coarse) if coarse else None
 
 
-def multigrid(space: MeshSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
+def multigrid(space: MeshSpace | CoupledSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
     """A hierarchy for each of the matrices of a space."""
-    interpolation = None if space.order == 1 else sp.csr_matrix(space.interpolation(MeshSpace(space.cell, 1)))
+    interpolation = None if space.order == 1 else sp.csr_matrix(_from_first_order(space))
     return Multigrid([_cycle(A, interpolation, space.dim) for A in matrices])
+
+
+def _from_first_order(space: MeshSpace | CoupledSpace) -> sp.csr_array:
+    if isinstance(space, CoupledSpace):
+        return space.interpolation(CoupledSpace(space.cell, 1, space.exchanged))
+    return space.interpolation(MeshSpace(space.cell, 1))
 
 
 def _cycle(A: sp.csr_array, interpolation: Any | None, dim: int) -> Cycle:
