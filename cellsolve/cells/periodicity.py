@@ -71,8 +71,8 @@ def check_elements(cell: UnitCell) -> None:
     if len(pairs):
         raise MeshError(
             f"{cell.name}: {len(pairs)} pair(s) of nodes coincide within {_tolerance(cell):.1e}, the first "
-            f"at {cell.points[pairs[0, 0]].tolist()}. Merge duplicate nodes (gmsh: Coherence Mesh), or lower "
-            "match_tol."
+            f"at {cell.points[pairs[0, 0]].tolist()}. Merge duplicate nodes (merge_nodes=True; gmsh: Coherence "
+            "Mesh), or lower match_tol."
         )
     repeated = _repeated_elements(cell.elements)
     if repeated:
