@@ -50,9 +50,7 @@ def _sides(faces: IntArray) -> tuple[IntArray, IntArray]:
     return order[pairs], order[pairs + 1]
 
 
-def _tree(
-    first: IntArray, second: IntArray, conductance: FloatArray
-) -> tuple[IntArray, list[IntArray], IntArray]:
+def _tree(first: IntArray, second: IntArray, conductance: FloatArray) -> tuple[IntArray, list[IntArray], IntArray]:
     """A spanning forest of elements: the parent of each (roots: themselves), the elements level by level, the roots."""
     count = len(conductance)
     steps = np.sort(np.stack([first, second]), axis=0)

@@ -133,12 +133,13 @@ def _refuse_gaps(cell: UnitCell, number: int, face: Face, covered: Floats) -> No
     bad = np.flatnonzero(np.abs(covered - 1.0) > _GAP)
     if len(bad):
         worst = bad[np.abs(covered[bad] - 1.0).argmax()]
+        place = np.round(cell.points[face.nodes[worst]].mean(axis=0), 6).tolist()
         size = float(np.ptp(cell.points[face.nodes[worst]], axis=0).max())
         raise PeriodicityError(
             f"{cell.name}: {len(bad)} of {len(face.elements)} facets on a face of side {number} lie with more than "
-            f"{_GAP:.0%} of their measure over no facet of the opposite face, or over several (worst: {covered[worst]:.0%} "
-            f"covered, near {np.round(cell.points[face.nodes[worst]].mean(axis=0), 6).tolist()}). The faces are cut by "
-            "different holes, or are not flat. Make the holes alike on both faces.",
+            f"{_GAP:.0%} of their measure over no facet of the opposite face, or over several (worst: "
+            f"{covered[worst]:.0%} covered, near {place}). The faces are cut by different holes, or are not flat. Make "
+            "the holes alike on both faces.",
             side=number,
             unmatched=len(bad),
             largest_gap=abs(float(covered[worst]) - 1.0) * size,
@@ -210,7 +211,7 @@ def _near_pairs(slave: Floats, master: Floats) -> tuple[Ints, Ints]:
 
 
 def _clipped(polygon: Floats, count: Ints, start: Floats, along: Floats) -> tuple[Floats, Ints]:
-    """Polygons (p, k, 2) of ``count`` (p,) corners without what lies right of a line each (Sutherland, Hodgman 1974)."""
+    """Polygons (p, k, 2) of ``count`` (p,) corners without what is right of a line (Sutherland, Hodgman 1974)."""
     corner = np.arange(polygon.shape[1])
     following = np.where(corner + 1 < count[:, None], corner + 1, 0)
     step = polygon - start[:, None]
@@ -254,7 +255,7 @@ def located(face: Face, places: Floats) -> tuple[Ints, Floats]:
     """The facet of a face nearest to each place (n, d-1), and the weights (n, k) of its corners there."""
     middles = face.corners.mean(axis=1)
     count = min(len(middles), 16)
-    _, near = KDTree(middles).query(places, k=np.arange(1, count + 1))
+    near = np.asarray(KDTree(middles).query(places, k=np.arange(1, count + 1))[1])
     corners = face.corners[near].reshape(-1, *face.corners.shape[1:])
     weights = facet_weights(corners, np.repeat(places, count, axis=0)).reshape(len(places), count, -1)
     best = weights.min(axis=2).argmax(axis=1)

@@ -20,6 +20,7 @@ __all__ = [
     "number_distinct",
     "number_edges",
     "number_pairs",
+    "number_sets",
     "torus_edges",
 ]
 
@@ -79,6 +80,16 @@ def number_edges(elements: Ints, pairs: Ints, n: int) -> tuple[Ints, Ints, Ints]
 def number_pairs(first: Ints, second: Ints, n: int) -> tuple[Ints, Ints]:
     """Numbers of pairs of nodes (k,), (k,) below n, either way round, and where each is found once."""
     return number_distinct(np.minimum(first, second) * n + np.maximum(first, second))
+
+
+def number_sets(sets: Ints, n: int) -> tuple[Ints, Ints]:
+    """Numbers (s,) of sets (s, k) of corners below n, and where each is found once: edges by two, faces by three of
+    their least nodes, hexahedra each for itself."""
+    if sets.shape[1] == 8:
+        return np.arange(len(sets)), np.arange(len(sets))
+    ordered = np.sort(sets, axis=1)
+    number, first = number_pairs(ordered[:, 0], ordered[:, 1], n)
+    return (number, first) if sets.shape[1] == 2 else number_distinct(number * n + ordered[:, 2])
 
 
 def number_distinct(keys: Ints) -> tuple[Ints, Ints]:

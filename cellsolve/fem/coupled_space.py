@@ -19,7 +19,7 @@ from cellsolve.cells import UnitCell
 from cellsolve.errors import MeshError
 from cellsolve.fem.elements import Elements, affine_elements, mapped_elements
 from cellsolve.fem.lagrange import MAX_ORDER, SIMPLICES, values_at_nodes
-from cellsolve.fem.mortar import MeshTraces, coupling_matrix
+from cellsolve.fem.mortar import MeshTraces, coupled_sides
 from cellsolve.fem.pattern import Pattern
 from cellsolve.fem.space import FloatArray, batch_fastest
 
@@ -49,8 +49,11 @@ class CoupledSpace:
         self.order = order
         self.exchanged = exchanged
         self.traces = MeshTraces(cell, order)
-        self.P = coupling_matrix(self.traces, exchanged)  # (mesh, n)
-        self.n_dofs: int = self.P.shape[1]
+        coupling = coupled_sides(self.traces, exchanged)
+        self.P = coupling.P  # (mesh, n)
+        self.mortars = coupling.mortars
+        self._free = coupling.free
+        self.n_dofs = len(coupling.free)
         self._refuse_pieces()
 
     def __repr__(self) -> str:
@@ -59,6 +62,20 @@ class CoupledSpace:
     def swapped(self) -> CoupledSpace:
         """The same elements with masters and slaves exchanged: what differs is the error of the coupling."""
         return CoupledSpace(self.cell, self.order, not self.exchanged)
+
+    def of_order(self, order: int) -> CoupledSpace:
+        """Elements of another order on the same cell."""
+        return CoupledSpace(self.cell, order, self.exchanged)
+
+    @property
+    def imposed(self) -> FloatArray:
+        """The unit vectors (d, d, 1)."""
+        return np.eye(self.dim)[:, :, None]
+
+    @property
+    def pieces(self) -> None:
+        """One piece: others are refused."""
+        return
 
     def _refuse_pieces(self) -> None:
         dofs = self.traces.element_dofs
@@ -71,15 +88,6 @@ class CoupledSpace:
                 f"{self.cell.name}: got {pieces} pieces that do not touch, needed one. "
                 "Remove the smaller pieces from the mesh: what floats in a pore does not conduct."
             )
-
-    @cached_property
-    def _free(self) -> IntArray:
-        """The degree of freedom of the mesh that each unknown is."""
-        first = sp.csc_array(self.P)
-        one = np.flatnonzero((np.diff(self.P.indptr) == 1) & (np.abs(self.P.sum(axis=1) - 1.0) < 1e-12))
-        place = np.empty(first.shape[1], dtype=np.int64)
-        place[self.P.indices[self.P.indptr[one]]] = one
-        return place
 
     @cached_property
     def nodes(self) -> FloatArray:

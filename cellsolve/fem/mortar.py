@@ -25,19 +25,19 @@ import skfem
 from scipy.spatial import KDTree
 
 from cellsolve.cells import UnitCell
-from cellsolve.cells.coupling import Face, Overlaps, Side, located, on_planes, overlaps, sides
-from cellsolve.cells.shapes import SHAPES
+from cellsolve.cells.coupling import Face, Overlaps, Side, facet_weights, located, on_planes, overlaps, sides
+from cellsolve.cells.lattices import longest_vector
 from cellsolve.errors import PeriodicityError
 from cellsolve.fem.lagrange import mesh_basis
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["MeshTraces", "coupling_matrix"]
+__all__ = ["Coupling", "MeshTraces", "Mortar", "Sampled", "coupled_sides"]
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _NOTHING = 1e-9  # values of shape functions that are rounding
-_OUTSIDE = 1e-6  # how far, of a facet, a place may be outside
+_OUTSIDE = 0.05  # how far, of a facet, a place may be outside of the face across
 _LIFT = 0.2  # of the basis of second-order triangles, whose own functions of corners have no mean
 _DEPTH = 12  # of chains of unknowns that follow others, two for each side that an edge is on
 
@@ -77,12 +77,22 @@ class MeshTraces:
         return np.stack(parts, axis=1)
 
 
-def coupling_matrix(traces: MeshTraces, exchanged: bool = False) -> sp.csr_array:
-    """P (mesh, unknowns) with u_mesh = P u; ``exchanged``: masters and slaves change places.
+@dataclass(frozen=True, slots=True, eq=False)
+class Coupling:
+    """``P`` (mesh, n) with u_mesh = P u; ``free`` (n,): which degrees of freedom of the mesh the unknowns are; the
+    ``mortars`` of the d sides."""
+
+    P: sp.csr_array
+    free: IntArray
+    mortars: tuple[Mortar, ...]
+
+
+def coupled_sides(traces: MeshTraces, exchanged: bool = False) -> Coupling:
+    """The coupling of all sides of a mesh; ``exchanged``: masters and slaves change places.
 
     Raises PeriodicityError for sides that cannot be coupled: not flat, cut by different holes, or too coarse.
     """
-    found = [_Mortar(traces, side, overlaps(traces.cell, side)) for side in sides(traces.cell, exchanged)]
+    found = tuple(Mortar(traces, side, overlaps(traces.cell, side)) for side in sides(traces.cell, exchanged))
     n = len(traces.places)
     follows = np.zeros(n, dtype=np.bool_)
     parts = []
@@ -93,7 +103,7 @@ def coupling_matrix(traces: MeshTraces, exchanged: bool = False) -> sp.csr_array
         follows[rows] = follows[mortar.inside] = True
     free = np.flatnonzero(~follows)
     step = sp.csr_array(sum(parts[1:], parts[0]) + _unit(free, n))
-    return _composed(traces.cell, step, follows)[:, free]
+    return Coupling(sp.csr_array(_composed(traces.cell, step, follows)[:, free]), free, found)
 
 
 def _unit(rows: IntArray, n: int) -> sp.csr_array:
@@ -114,7 +124,7 @@ def _composed(cell: UnitCell, step: sp.csr_array, follows: BoolArray) -> sp.csr_
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sampled:
+class Sampled:
     """The overlaps of one side at quadrature points.
 
     ``dofs`` (f, k) of the slave's facets; ``weights`` (o, q); ``slave`` (o, q, k): their functions there;
@@ -123,24 +133,34 @@ class _Sampled:
 
     dofs: IntArray
     facet: IntArray  # (o,) of the slave
+    across: IntArray  # (o,) of the master
     weights: FloatArray
     slave: FloatArray
     master_dofs: IntArray
     master: FloatArray
 
 
-class _Mortar:
-    """How the slave's degrees of freedom of one side follow the master's."""
+class Mortar:
+    """How the slave's degrees of freedom of one side follow the master's.
+
+    One multiplier (mu,) for each degree of freedom and region of its facets: the normal flux jumps where regions meet.
+    There, as on the edges of the side, unknowns are interpolated.
+    """
 
     def __init__(self, traces: MeshTraces, side: Side, overlap: Overlaps):
         self.traces = traces
         self.side = side
         self.samples = _sampled(traces, side, overlap)
-        held = np.unique(self.samples.dofs)
-        low, high = on_planes(traces.cell, traces.places[held])
+        n, dofs = len(traces.places), self.samples.dofs
+        tags = traces.cell.tags[side.slave.elements]
+        key, number = np.unique(tags[:, None] * n + dofs, return_inverse=True)
+        self.tag, self.dof = np.divmod(key, n)  # (mu,)
+        self.multipliers = number.reshape(dofs.shape)  # (f, k)
+        low, high = on_planes(traces.cell, traces.places[self.dof])
         others = np.delete(low | high, side.number, axis=1).any(axis=1)
-        self.inside, self.on_edges = held[~others], held[others]
-        if not len(self.inside) and len(self.on_edges):
+        self.is_edge = others | (np.bincount(self.dof, minlength=n)[self.dof] > 1)
+        self.inside, self.on_edges = self.dof[~self.is_edge], np.unique(self.dof[self.is_edge])
+        if not len(self.inside) and (traces.cell.dim == 3 or len(side.slave.elements) < len(side.master.elements)):
             raise PeriodicityError(
                 f"{traces.cell.name}: got no unknown inside a face of side {side.number}, needed one or more to couple "
                 "sides that do not match. Refine the mesh, or raise the order.",
@@ -182,16 +202,16 @@ class _Mortar:
 
         u~_i D_i = (M u)_i + sum_b a_bi ((M u)_b - D_b u~_b),     u = B u~,     sum_i a_bi = 1, b on the edges
         """
-        n = len(self.traces.places)
+        n, count = len(self.traces.places), len(self.dof)
         local, B, inverse = self._basis
         means, duals = self._duals(local)
-        D = np.bincount(self.samples.dofs.ravel(), means.ravel(), n)
+        D = np.bincount(self.multipliers.ravel(), means.ravel(), count)
         M = self._products(duals)
-        edges = _unit(self.on_edges, n)
-        defect = edges @ M - sp.diags_array(D) @ edges @ inverse
-        scale = np.zeros(n)
-        scale[self.inside] = 1.0 / D[self.inside]
-        lifted = sp.diags_array(scale) @ (M + self._shares().T @ defect) + edges @ inverse
+        of_dof = sp.csr_array((np.ones(count), (np.arange(count), self.dof)), shape=(count, n))
+        edges = _unit(np.flatnonzero(self.is_edge), count)
+        defect = edges @ (M - sp.diags_array(D) @ of_dof @ inverse)
+        scale = sp.diags_array(np.where(self.is_edge, 0.0, 1.0 / D))
+        lifted = of_dof.T @ scale @ (M + self._shares().T @ defect) + _unit(self.on_edges, n) @ inverse
         return sp.csr_array(_unit(self.inside, n) @ B @ lifted)
 
     def _duals(self, local: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -204,27 +224,29 @@ class _Mortar:
         return means, np.einsum("oqk,olk->oql", own, coefficients[s.facet])
 
     def _products(self, duals: FloatArray) -> sp.csr_array:
-        """M_ij = int psi_i phi_j of slave and master (mesh, mesh)."""
-        s, n = self.samples, len(self.traces.places)
+        """M_ij = int psi_i phi_j of slave and master (mu, mesh)."""
+        s = self.samples
         entries = np.einsum("oq,oqk,oql->okl", s.weights, duals, s.master, optimize=True)
-        row = np.broadcast_to(s.dofs[s.facet][:, :, None], entries.shape)
+        row = np.broadcast_to(self.multipliers[s.facet][:, :, None], entries.shape)
         column = np.broadcast_to(s.master_dofs[:, None], entries.shape)
-        used = np.abs(s.master).max(axis=1)[:, None] > _NOTHING
-        used = np.broadcast_to(used, entries.shape)
-        return sp.csr_array((entries[used], (row[used], column[used])), shape=(n, n))
+        used = np.broadcast_to(np.abs(s.master).max(axis=1)[:, None] > _NOTHING, entries.shape)
+        shape = (len(self.dof), len(self.traces.places))
+        return sp.csr_array((entries[used], (row[used], column[used])), shape=shape)
 
     def _shares(self) -> sp.csr_array:
-        """a_bi (mesh, mesh): of unknowns b on edges, among those inside that share a facet, or the nearest one."""
-        n, dofs = len(self.traces.places), self.samples.dofs
-        k = dofs.shape[1]
-        row, column = np.repeat(dofs, k, axis=1).ravel(), np.tile(dofs, (1, k)).ravel()
-        together = sp.csr_array((np.ones(len(row)), (row, column)), shape=(n, n))
+        """a_bi (mu, mu): of multipliers b on edges, among those inside on the same facets, or the nearest."""
+        count, k = len(self.dof), self.multipliers.shape[1]
+        row, column = np.repeat(self.multipliers, k, axis=1).ravel(), np.tile(self.multipliers, (1, k)).ravel()
+        together = sp.csr_array((np.ones(len(row)), (row, column)), shape=(count, count))
         together.data[:] = 1.0
-        near = _unit(self.on_edges, n) @ together @ _unit(self.inside, n)
-        alone = self.on_edges[near.sum(axis=1)[self.on_edges] == 0]
+        edges, inside = np.flatnonzero(self.is_edge), np.flatnonzero(~self.is_edge)
+        near = _unit(edges, count) @ together @ _unit(inside, count)
+        alone = edges[near.sum(axis=1)[edges] == 0]
         if len(alone):
-            _, nearest = KDTree(self.traces.places[self.inside]).query(self.traces.places[alone])
-            near = near + sp.csr_array((np.ones(len(alone)), (alone, self.inside[nearest])), shape=(n, n))
+            far = 10.0 * longest_vector(self.traces.cell.period)
+            places = np.column_stack([self.traces.places[self.dof], far * self.tag])
+            _, nearest = KDTree(places[inside]).query(places[alone])
+            near = near + sp.csr_array((np.ones(len(alone)), (alone, inside[nearest])), shape=(count, count))
         total = near.sum(axis=1)
         return sp.csr_array(sp.diags_array(1.0 / np.where(total > 0, total, 1.0)) @ near)
 
@@ -242,7 +264,7 @@ class _Mortar:
                 side=self.side.number,
             )
         values = self.traces.values(self.traces.facet_corners(self.side.master)[facet], weights)
-        values[np.abs(values) < _OUTSIDE] = 0.0
+        values[np.abs(values) < _NOTHING] = 0.0
         values /= values.sum(axis=1, keepdims=True)
         columns = self.traces.element_dofs[self.side.master.elements[facet]]
         used = values != 0.0
@@ -261,7 +283,7 @@ def _summed(values: FloatArray, owner: IntArray, count: int) -> FloatArray:
     return total
 
 
-def _sampled(traces: MeshTraces, side: Side, overlap: Overlaps) -> _Sampled:
+def _sampled(traces: MeshTraces, side: Side, overlap: Overlaps) -> Sampled:
     """Both sides at the quadrature points of the overlaps."""
     barycentric, weights = _quadrature(traces)
     places = np.einsum("qc,ocd->oqd", barycentric, overlap.pieces)
@@ -272,13 +294,12 @@ def _sampled(traces: MeshTraces, side: Side, overlap: Overlaps) -> _Sampled:
     dofs = np.take_along_axis(traces.element_dofs[side.slave.elements], columns, axis=1)
     own = np.take_along_axis(slave, np.repeat(columns[overlap.slave][:, None], count, axis=1), axis=2)
     across = traces.element_dofs[side.master.elements[overlap.master]]
-    return _Sampled(dofs, overlap.slave, np.outer(overlap.measures, weights), own, across, master)
+    weights = np.outer(overlap.measures, weights)
+    return Sampled(dofs, overlap.slave, overlap.master, weights, own, across, master)
 
 
 def _values(traces: MeshTraces, face: Face, facets: IntArray, places: FloatArray) -> FloatArray:
     """Shape functions (o, q, local) of the elements at a face, at places (o, q, d-1) of its facets (o q,)."""
-    from cellsolve.cells.coupling import facet_weights
-
     weights = facet_weights(face.corners[facets], places.reshape(len(facets), -1))
     values = traces.values(traces.facet_corners(face)[facets], weights)
     return values.reshape(*places.shape[:2], -1)

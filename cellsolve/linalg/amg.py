@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.constants import Constants
@@ -102,7 +103,7 @@ class Multigrid:
         return Multigrid([cycle.coarse for cycle in above], above[0].constants) if above else None
 
 
-def multigrid(space: MeshSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
+def multigrid(space: MeshSpace | CoupledSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
     """A hierarchy for each of the matrices of a space."""
     if space.order == 1:
         cycles: list[Cycle] = [VCycle(_hierarchy(sp.csr_matrix(A), space.dim, _ONE_SWEEP)) for A in matrices]
