@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cellsolve.cells.lattices import as_period, detect_period
+from cellsolve.cells.detection import detect_lattice
+from cellsolve.cells.lattices import as_period
 from cellsolve.cells.periodicity import check_coverage, check_elements, check_periodicity
 from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape
 from cellsolve.cells.unit_cell import UnitCell
@@ -60,7 +61,7 @@ def load_cell(path: str | os.PathLike[str], *, period: ArrayLike | None = None, 
     tags, names = _regions(file.name, mesh, blocks, SHAPES[shape].dim)
     points = _in_dimension(file.name, np.asarray(mesh.points, dtype=float), elements, SHAPES[shape].dim)
     dim = SHAPES[shape].dim
-    rows = detect_period(_used(points, elements)) if period is None else as_period(file.name, period, dim)
+    rows = detect_lattice(points, elements, shape) if period is None else as_period(file.name, period, dim)
     return UnitCell(file.name, points, elements, shape, tags, names, rows, match_tol)
 
 
