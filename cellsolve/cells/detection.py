@@ -4,12 +4,14 @@ In this order, the first that fits:
 1. the hull is a parallelepiped: its edges;
 2. the hull is another solid that fills space, and the mesh covers its sides;
 3. the lattice of the volume that the mesh encloses under which all its outer facets match; if there are
-   several (bricks stack in columns and in bonds), the one that lays plane sides on plane sides, if it is one;
+   several, the one that clearly lays larger parts of the boundary on each neighbour, if it is one (bricks stack
+   in columns and in bonds: in columns);
 4. the hull as in 2, if facets on all its sides match, where pores cut them;
 5. the bounding box, facets on the sides of which match;
 6. the lattice of greater volume under which clearly more facets match than under others, the rest being walls
    of pores;
-7. the bounding box, on the sides of which the mesh will not match: its period must be given.
+7. the lattice under which most of the boundary matches, but not all: what does not is reported later;
+8. the bounding box, on the sides of which the mesh will not match: its period must be given.
 """
 
 from __future__ import annotations
@@ -23,15 +25,15 @@ from cellsolve.cells.lattices import longest_vector
 from cellsolve.cells.matching import match_facets
 from cellsolve.cells.parallelohedra import HullSide, box_of, hull_period, hull_sides, is_box
 from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape, jacobian_determinants
-from cellsolve.cells.tilings import Tiling, find_tiling, lays_planes_on_planes
+from cellsolve.cells.tilings import Tiling, find_tiling
 from cellsolve.cells.voting import facet_measures, voted_periods
 
 __all__ = ["detect_lattice", "detect_period"]
 
 _TOLERANCE = 1e-7
 """Facets match within this, relative to the extent of the mesh, when a period is sought."""
-_CLEARLY = 0.9
-"""A lattice under which fewer facets match than this fraction of the most is out of the question."""
+_CLEARLY = 1.1
+"""So many times more facets must match under a lattice with pores than under any other."""
 
 
 def detect_period(points: Floats) -> Floats:
@@ -63,30 +65,42 @@ def detect_lattice(points: Floats, elements: Ints, shape: Shape) -> Floats:
     covered = _covered_hull(mesh) if hull is not None else np.zeros(1)
     if hull is not None and (np.abs(covered - 1.0) <= 1e-6).all():
         return hull
-    return _by_facets(mesh, hull if covered.all() else None)
+    return _by_facets(mesh, [hull] if hull is not None and covered.all() else [])
 
 
-def _by_facets(mesh: _Mesh, hull: Floats | None) -> Floats:
-    """``hull``: the period of the hull if it is a parallelohedron and each of its sides has facets."""
+def _by_facets(mesh: _Mesh, hull: list[Floats]) -> Floats:
+    """``hull``: the period of the hull if it is a parallelohedron and each of its sides has facets, or none."""
     box = box_of(mesh.points[np.unique(mesh.elements)])
     volumes = SHAPES[mesh.shape].weights @ jacobian_determinants(mesh.points, mesh.elements, mesh.shape)
     voted = voted_periods(mesh.points, mesh.boundary, float(np.abs(volumes).sum()))
-    tight = [(period, tiling) for period in voted.tight if (tiling := _tiling(mesh, period)).closes]
-    if tight:
-        return _only_one(tight, [lays_planes_on_planes(mesh.points, mesh.boundary, tiling) for _, tiling in tight], box)
-    if hull is not None and _tiling(mesh, hull).closes:
-        return hull
+    tight, by_hull = _tilings(mesh, voted.tight), _tilings(mesh, hull)
+    if any(tiling.closes for _, tiling in tight):
+        return _concentrated([(p, t) for p, t in tight if t.closes], box)
+    if any(tiling.closes for _, tiling in by_hull):
+        return hull[0]
     if _fits_box(mesh, box):
         return box
-    loose = [(period, tiling) for period in voted.loose if (tiling := _tiling(mesh, period)).closes]
-    most = max((tiling.matched for _, tiling in loose), default=0)
-    return _only_one(loose, [tiling.matched >= _CLEARLY * most for _, tiling in loose], box)
+    return _with_most_facets([*by_hull, *tight, *_tilings(mesh, voted.loose)], box)
 
 
-def _only_one(found: list[tuple[Floats, Tiling]], better: list[bool], box: Floats) -> Floats:
-    """The period if there is one only, or one that is better; else the box: no guess between lattices alike."""
-    chosen = [period for (period, _), good in zip(found, better, strict=True) if good or len(found) == 1]
-    return chosen[0] if len(chosen) == 1 else box
+def _concentrated(found: list[tuple[Floats, Tiling]], box: Floats) -> Floats:
+    """The period under which the greatest parts of the boundary match; of two alike neither, but the box."""
+    scores = np.array([tiling.concentration for _, tiling in found])
+    best = int(scores.argmax())
+    alone = (scores >= scores[best] * (1.0 - 1e-9)).sum() == 1
+    return found[best][0] if alone else box
+
+
+def _with_most_facets(found: list[tuple[Floats, Tiling]], box: Floats) -> Floats:
+    """The period under which most facets match, if it closes and is clearly ahead of others, or if it is about to."""
+    ranked = sorted(found, key=lambda pair: pair[1].matched, reverse=True)
+    counts = [tiling.matched for _, tiling in ranked] + [0, 0]
+    if not ranked or not ranked[0][1].spans_well:
+        return box
+    period, tiling = ranked[0]
+    clear = tiling.closes and counts[0] > _CLEARLY * counts[1]
+    nearly = not tiling.closes and 2 * tiling.unmatched.sum() <= counts[0]
+    return period if clear or nearly else box
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,9 +117,12 @@ def _mesh(points: Floats, elements: Ints, shape: Shape) -> _Mesh:
     return _Mesh(points, elements, shape, find_boundary(points, elements, shape), _TOLERANCE * extent)
 
 
-def _tiling(mesh: _Mesh, period: Floats) -> Tiling:
-    tolerance = min(mesh.tolerance, _TOLERANCE * longest_vector(period))
-    return find_tiling(mesh.points, mesh.elements, mesh.shape, mesh.boundary, (period, tolerance))
+def _tilings(mesh: _Mesh, periods: list[Floats]) -> list[tuple[Floats, Tiling]]:
+    shortest = [min(mesh.tolerance, _TOLERANCE * longest_vector(period)) for period in periods]
+    return [
+        (period, find_tiling(mesh.points, mesh.elements, mesh.shape, mesh.boundary, (period, tolerance)))
+        for period, tolerance in zip(periods, shortest, strict=True)
+    ]
 
 
 def _covered_hull(mesh: _Mesh) -> Floats:

@@ -18,14 +18,14 @@ from cellsolve.cells.location import covered
 from cellsolve.cells.matching import FacetMatch, match_facets
 from cellsolve.cells.shapes import Floats, Ints, Shape
 
-__all__ = ["Tiling", "find_tiling", "lays_planes_on_planes", "unjoined_facets"]
+__all__ = ["Tiling", "find_tiling", "unjoined_facets"]
 
 _OUTSIDE = 1e-3
 """How far outside a facet we look, at most, as a fraction of its size."""
 _FLAT = 1e-5
 """Nodes lie in a plane within this fraction of the size of facets."""
-_LARGE = 0.05
-"""A plane side holds at least this fraction of the facets."""
+_FAIR = 0.15
+"""A side with less than this fraction of the facets of the largest one touches by chance."""
 _SLIT = 0.05
 """Facets that miss a partner by less than this fraction of their size miss it by mistake."""
 
@@ -53,14 +53,33 @@ class Tiling:
     @property
     def matched(self) -> int:
         """Facets with a partner."""
-        return int(((self.sides >= 0) & ~self.unmatched).sum())
+        return int(self._facets().sum())
+
+    @property
+    def concentration(self) -> float:
+        """sum_s f_s^2 / (sum_s f_s)^2 of the facets f_s across each translation: the greater, the fewer sides."""
+        facets = self._facets().astype(float)
+        return float((facets**2).sum() / max(facets.sum(), 1.0) ** 2)
 
     @property
     def spans(self) -> bool:
         """Facets match in d independent directions."""
+        return self._spanned_by(1)
+
+    @property
+    def spans_well(self) -> bool:
+        """As ``spans``, by sides that have a fair part of the facets each."""
+        return self._spanned_by(max(1, int(_FAIR * self._facets().max(initial=0))))
+
+    def _facets(self) -> Ints:
+        """Facets with a partner across each translation (s,)."""
+        good = self.sides[(self.sides >= 0) & ~self.unmatched]
+        return np.bincount(good, minlength=len(self.translations))
+
+    def _spanned_by(self, least: int) -> bool:
+        used = self.translations[self._facets() >= least]
         dim = self.translations.shape[1]
-        used = np.unique(self.sides[(self.sides >= 0) & ~self.unmatched])
-        return bool(len(used) >= dim and np.linalg.matrix_rank(self.translations[used]) == dim)
+        return bool(len(used) >= dim and np.linalg.matrix_rank(used) == dim)
 
 
 def find_tiling(
@@ -152,16 +171,6 @@ def _sides(shift: Ints) -> tuple[Ints, Ints]:
     still = int(not translations.any(axis=1).all())
     # A shift of 0 has the fewest steps and comes first: it is no translation.
     return translations[order][still:], rank[sides.ravel()] - still
-
-
-def lays_planes_on_planes(points: Floats, boundary: Boundary, tiling: Tiling) -> bool:
-    """Does each plane side of the hull, of some size, lie on one neighbour only?"""
-    for normal in np.unique(np.round(boundary.normals, 6), axis=0):
-        height = points @ normal
-        plane = height[boundary.nodes].min(axis=1) >= height.max() - _FLAT * float(boundary.sizes.min())
-        if plane.sum() >= _LARGE * len(plane) and len(np.unique(tiling.sides[plane & (tiling.sides >= 0)])) > 1:
-            return False
-    return True
 
 
 def _beside_partners(points: Floats, boundary: Boundary, sides: Ints, match: FacetMatch) -> NDArray[np.bool_]:

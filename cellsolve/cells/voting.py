@@ -26,6 +26,7 @@ _CANDIDATES = {1: 60, 2: 120, 3: 60}
 _LATTICES = 6
 _EQUAL = 1e-6
 """Volumes that differ by less, relatively, are equal."""
+_LEAST = 0.98
 _GRID = 1e-6
 """Vectors that differ by less, relative to the extent of the mesh, are one."""
 
@@ -34,7 +35,7 @@ class Voted(NamedTuple):
     """Periods (d, d) that facets vote for, the most likely first.
 
     ``tight``: |det| is what the elements cover, or that with closed pores, as where no pore cuts the sides;
-    ``loose``: |det| is greater.
+    ``loose``: |det| is greater, or about that where nodes are out of place.
     """
 
     tight: list[Floats]
@@ -52,7 +53,7 @@ def voted_periods(points: Floats, boundary: Boundary, volume: float) -> Voted:
     full = np.array([volume, enclosed_volume(points, boundary)])
     tight = np.abs(sizes[:, None] / full - 1.0).min(axis=1) <= _EQUAL
     order = np.lexsort([np.round(sizes / volume, 6), -votes[rows].sum(axis=1)])
-    loose = order[(sizes[order] >= volume * (1.0 + _EQUAL)) & ~tight[order]]
+    loose = order[(sizes[order] >= volume * _LEAST) & ~tight[order]]
     return Voted(list(_distinct(vectors[rows[order[tight[order]]]])), list(_distinct(vectors[rows[loose]])))
 
 
