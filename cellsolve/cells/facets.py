@@ -9,7 +9,7 @@ import numpy as np
 
 from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape
 
-__all__ = ["Boundary", "boundary_part", "connectivity", "facet_columns", "find_boundary", "row_keys"]
+__all__ = ["Boundary", "boundary_part", "connectivity", "facet_columns", "facet_keys", "find_boundary"]
 
 _EDGES: dict[str, list[tuple[int, ...]]] = {
     "line": [(0, 1)],
@@ -65,8 +65,7 @@ def facet_columns(shape: Shape, extra: int) -> Ints:
 def find_boundary(points: Floats, elements: Ints, shape: Shape, middles: Ints | None = None) -> Boundary:
     """The boundary of a mesh; points (n, d), elements (m, k)."""
     corners = SHAPES[shape].facets
-    keys = row_keys(np.vstack([elements[:, facet] for facet in corners]), len(points))
-    local, owners = np.divmod(_single(keys), len(elements))
+    local, owners = np.divmod(_single(facet_keys(elements, shape, len(points))), len(elements))
     every = connectivity(elements, middles)
     nodes = every[owners[:, None], facet_columns(shape, every.shape[1] - elements.shape[1])[local]]
     at = points[nodes[:, : corners.shape[1]]]
@@ -76,9 +75,9 @@ def find_boundary(points: Floats, elements: Ints, shape: Shape, middles: Ints | 
     return Boundary(nodes, owners, centres, _outward(at, inward), np.asarray(sizes))
 
 
-def row_keys(rows: Ints, count: int) -> Ints:
-    """Numbers (f,), equal for rows (f, k) with the same entries in any order; entries are below ``count``."""
-    rows = np.sort(rows, axis=1)
+def facet_keys(elements: Ints, shape: Shape, count: int) -> Ints:
+    """Numbers (f m,), equal for facets with the same corners; ``count`` points. The first facets come first."""
+    rows = np.sort(np.vstack([elements[:, facet] for facet in SHAPES[shape].facets]), axis=1)
     keys, bound = rows[:, 0], count
     for column in rows.T[1:]:
         if bound * count >= 2**62:

@@ -33,6 +33,7 @@ __all__ = [
     "match_sides",
 ]
 
+_ALMOST = 0.01
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -58,7 +59,8 @@ def match_sides(cell: UnitCell) -> tuple[SideReport, ...]:
         return match_plane_sides(cell)
     boundary = find_boundary(cell.points, cell.elements, cell.shape, middles_of(cell))
     tiling = find_tiling(cell.points, cell.elements, cell.shape, boundary, (cell.period, length_tolerance(cell)))
-    return _reports(cell, tiling) if tiling.spans else match_plane_sides(cell)
+    wide = not has_plane_sides(cell, slack=_ALMOST)
+    return _reports(cell, tiling) if tiling.spans or (wide and tiling.covers) else match_plane_sides(cell)
 
 
 def _reports(cell: UnitCell, tiling: Tiling) -> tuple[SideReport, ...]:

@@ -51,9 +51,11 @@ def length_tolerance(cell: UnitCell) -> float:
     return max(cell.match_tol * longest_vector(cell.period), round_off)
 
 
-def has_plane_sides(cell: UnitCell) -> bool:
-    """The mesh spans the period vectors once each: it lies in a parallelepiped of the period."""
-    return all(abs(np.ptp(height) - 1.0) <= _thickness(cell, side) for side, height in enumerate(_heights(cell)))
+def has_plane_sides(cell: UnitCell, slack: float = 0.0) -> bool:
+    """The mesh spans each period vector once, give or take ``slack``: it lies in a parallelepiped of the period."""
+    return all(
+        abs(np.ptp(height) - 1.0) <= _thickness(cell, side) + slack for side, height in enumerate(_heights(cell))
+    )
 
 
 def match_plane_sides(cell: UnitCell) -> tuple[SideReport, ...]:

@@ -67,6 +67,12 @@ class Tiling:
         return self._spanned_by(1)
 
     @property
+    def covers(self) -> bool:
+        """As ``spans``, facets that should match included."""
+        dim = self.translations.shape[1]
+        return bool(len(self.translations) >= dim and np.linalg.matrix_rank(self.translations) == dim)
+
+    @property
     def spans_well(self) -> bool:
         """As ``spans``, by sides that have a fair part of the facets each."""
         return self._spanned_by(max(1, int(_FAIR * self._facets().max(initial=0))))
