@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cellsolve.cells.facets import Boundary, boundary_part, find_boundary
 from cellsolve.cells.lattices import longest_vector
@@ -54,14 +55,16 @@ def detect_lattice(points: Floats, elements: Ints, shape: Shape) -> Floats:
     Which one it is when several lattices fit: see the module. Raises nothing: a mesh that fits none has the
     period of its bounding box, and does not match there.
     """
-    used = points[np.unique(elements)]
+    used = points[_used(points, elements)]
     box = box_of(used)
     if used.shape[1] == 1 or not (np.isfinite(used).all() and np.diag(box).all()):
         return box
     hull, sides = hull_period(used), hull_sides(used)[0]
     if hull is not None and is_box(sides):
         return hull
-    mesh = _mesh(points - used.mean(axis=0), elements, shape)
+    extent = float(np.diag(box).max())
+    points = points - used.mean(axis=0)
+    mesh = _Mesh(points, elements, shape, find_boundary(points, elements, shape), _TOLERANCE * extent)
     covered = _covered_hull(mesh) if hull is not None else np.zeros(1)
     if hull is not None and (np.abs(covered - 1.0) <= 1e-6).all():
         return hull
@@ -70,7 +73,7 @@ def detect_lattice(points: Floats, elements: Ints, shape: Shape) -> Floats:
 
 def _by_facets(mesh: _Mesh, hull: list[Floats]) -> Floats:
     """``hull``: the period of the hull if it is a parallelohedron and each of its sides has facets, or none."""
-    box = box_of(mesh.points[np.unique(mesh.elements)])
+    box = box_of(mesh.points[_used(mesh.points, mesh.elements)])
     volumes = SHAPES[mesh.shape].weights @ jacobian_determinants(mesh.points, mesh.elements, mesh.shape)
     voted = voted_periods(mesh.points, mesh.boundary, float(np.abs(volumes).sum()))
     tight, by_hull = _tilings(mesh, voted.tight), _tilings(mesh, hull)
@@ -112,9 +115,11 @@ class _Mesh:
     tolerance: float
 
 
-def _mesh(points: Floats, elements: Ints, shape: Shape) -> _Mesh:
-    extent = float(np.ptp(points[np.unique(elements)], axis=0).max())
-    return _Mesh(points, elements, shape, find_boundary(points, elements, shape), _TOLERANCE * extent)
+def _used(points: Floats, elements: Ints) -> NDArray[np.bool_]:
+    """Points (n,) that elements refer to."""
+    used = np.zeros(len(points), dtype=np.bool_)
+    used[elements] = True
+    return used
 
 
 def _tilings(mesh: _Mesh, periods: list[Floats]) -> list[tuple[Floats, Tiling]]:
@@ -141,7 +146,7 @@ def _covered(mesh: _Mesh, side: HullSide, measures: Floats) -> float:
 def _fits_box(mesh: _Mesh, box: Floats) -> bool:
     """Facets lie on all sides of the bounding box, and each is matched by one opposite."""
     at = mesh.points[mesh.boundary.nodes]
-    low, high = mesh.points[mesh.elements].min(axis=(0, 1)), mesh.points[mesh.elements].max(axis=(0, 1))
+    low, high = at.min(axis=(0, 1)), at.max(axis=(0, 1))
     on_low = (at - low <= mesh.tolerance).all(axis=1)
     on_high = (high - at <= mesh.tolerance).all(axis=1)
     rows = np.flatnonzero((on_low | on_high).any(axis=1))

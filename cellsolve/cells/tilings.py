@@ -150,12 +150,20 @@ def _facing(
     outside = _outside(boundary, alone, tolerance)
     steps = _steps(points, period)
     low, high = points.min(axis=0), points.max(axis=0)
+    rim = _rim(points, elements, boundary)
     near = [np.flatnonzero(((outside + n @ period >= low) & (outside + n @ period <= high)).all(axis=1)) for n in steps]
     rows = np.concatenate([*near, np.zeros(0, dtype=np.int64)])
     taken = np.repeat(steps, [len(some) for some in near], axis=0)
-    hit = covered(outside[rows] + taken @ period, points, elements, shape)
+    hit = covered(outside[rows] + taken @ period, points, rim, shape)
     found[alone[rows[hit]]], shift[alone[rows[hit]]] = True, taken[hit]
     return found, shift
+
+
+def _rim(points: Floats, elements: Ints, boundary: Boundary) -> Ints:
+    """The elements that touch the boundary: where translates overlap, some of their facets cross these."""
+    touched = np.zeros(len(points), dtype=np.bool_)
+    touched[boundary.nodes] = True
+    return elements[touched[elements].any(axis=1)]
 
 
 def _steps(points: Floats, period: Floats) -> Ints:

@@ -19,7 +19,7 @@ from cellsolve.cells.shapes import Floats, Ints
 
 __all__ = ["Voted", "enclosed_volume", "facet_measures", "voted_periods"]
 
-_BALLOTS = 1_000_000
+_BALLOTS = 500_000
 """Pairs of facets that vote, at most, about."""
 _BEST_OF_FORM = 8
 _CANDIDATES = {1: 60, 2: 120, 3: 60}
@@ -97,19 +97,22 @@ def _vectors(points: Floats, boundary: Boundary) -> tuple[Floats, Floats]:
     first, second = _ballots(forms, _upward(boundary.normals))
     steps = boundary.centres[second] - boundary.centres[first]
     steps *= np.where(_upward(steps), 1.0, -1.0)[:, None]
-    cells = np.floor(steps / (_GRID * extent) + 0.37).astype(np.int64)
-    moved = np.abs(cells).any(axis=1)
-    steps, cells, first = steps[moved], cells[moved], first[moved]
+    moved = np.abs(steps).max(axis=1) > extent * _GRID if len(steps) else np.zeros(0, dtype=np.bool_)
+    steps, first = steps[moved], first[moved]
     if not len(steps):
-        return np.zeros((0, points.shape[1])), np.zeros(0)
-    _, start, inverse, counts = np.unique(cells, axis=0, return_index=True, return_inverse=True, return_counts=True)
-    chosen = _leaders(forms[first], inverse.ravel(), counts)[: _CANDIDATES[points.shape[1]]]
+        return steps, np.zeros(0)
+    # Each component takes 21 bits: it is at most 1 / _GRID = 10^6 in size.
+    cells = np.floor(steps / (_GRID * extent) + 0.37).astype(np.int64) + 2**20
+    keys = cells @ (1 << 21 * np.arange(points.shape[1], dtype=np.int64))
+    _, start, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    chosen = _leaders(forms[first], inverse, counts)[: _CANDIDATES[points.shape[1]]]
     return steps[start[chosen]], counts[chosen].astype(float)
 
 
 def _leaders(forms: Ints, numbers: Ints, votes: Ints) -> Ints:
     """Numbers of the vectors that lead the vote of some form of facet, by all their votes."""
-    pairs, count = np.unique(np.stack([forms, numbers]), axis=1, return_counts=True)
+    keys, count = np.unique(forms * len(votes) + numbers, return_counts=True)
+    pairs = np.divmod(keys, len(votes))
     order = np.lexsort([pairs[1], -votes[pairs[1]], -count, pairs[0]])
     form = pairs[0][order]
     place = np.arange(len(form)) - np.searchsorted(form, form)
