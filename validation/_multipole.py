@@ -27,8 +27,8 @@ _STIRLING = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188])
 @dataclass(frozen=True, slots=True)
 class ArrayConductivity:
     """``value``: effective conductivity in a matrix of 1; ``order``: of the highest multipole kept; ``change``: the
-    relative change of the value since the truncation before, of half to two thirds that order. Multipoles fall off
-    like powers, so the error is far below the change."""
+    relative change of the value since the truncation before, of about two thirds that order. Multipoles fall off
+    geometrically, so the error is far below the change."""
 
     value: float
     order: int

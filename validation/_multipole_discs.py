@@ -61,7 +61,7 @@ def disc_array(lattice: DiscLattice, fraction: float, contrast: float) -> ArrayC
 
     def conductivity(order: int) -> float:
         Q = coupling(lattice, radius, order)
-        F = beta and math.copysign(math.pi * radius**2 / lattice.area * dipole(Q, np.full(len(Q), beta)), beta)
+        F = math.copysign(fraction, beta) * dipole(Q, np.full(len(Q), beta))
         return (1.0 + F) / (1.0 - F)
 
     orders = [int(3 * 2**j * step) for j in range(2, 11) for step in (1.0, 1.5)]
