@@ -186,7 +186,7 @@ def _constrain(gmsh: Any, box: tuple[float, ...], side: int) -> None:
     near, far = (_pieces(gmsh, dim, side, height) for height in (0.0, box[side]))
     shift = np.zeros(3)
     shift[side] = box[side]
-    pairs = [(there, _opposite(place + np.append(shift, 0.0), near)) for there, place in far.items()]
+    pairs = [(there, _opposite(place - np.append(shift, 0.0), near)) for there, place in far.items()]
     affine = np.eye(4)
     affine[:3, 3] = shift
     gmsh.model.mesh.setPeriodic(dim - 1, *map(list, zip(*pairs, strict=True)), affine.ravel().tolist())
