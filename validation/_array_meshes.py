@@ -21,7 +21,7 @@ from cellsolve.errors import MeshError
 __all__ = ["ball_array", "balls_body_centred", "balls_face_centred", "balls_simple_cubic", "disc_in_square"]
 __all__ += ["discs_in_rectangle", "gmsh_missing", "polygon_sides"]
 
-_FEWEST_SIDES = 48
+_FEWEST_SIDES = 24
 _NEAR = 1e-6  # centres, areas and planes that are the same
 
 File = str | os.PathLike[str]

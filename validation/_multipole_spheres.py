@@ -24,7 +24,8 @@ import numpy as np
 from _multipole import ArrayConductivity, balanced_binomial, check_array, dipole, raise_truncation
 from scipy.special import gammaincc, gammaln
 
-__all__ = ["BODY_CENTRED", "FACE_CENTRED", "SIMPLE_CUBIC", "BallLattice", "ball_array", "ewald_sums", "lattice_sums"]
+__all__ = ["BODY_CENTRED", "FACE_CENTRED", "SIMPLE_CUBIC", "BallLattice", "ball_array", "coupling", "ewald_sums"]
+__all__ += ["lattice_sums", "series"]
 
 _ORDERS = (9, 13, 19, 29, 43, 65, 97, 145, 191)
 _LAST_DEGREE = 2 * _ORDERS[-1]
@@ -100,6 +101,19 @@ def coupling(lattice: BallLattice, radius: float, order: int) -> np.ndarray:
     T = sums[half, np.abs(m[:, None] - m) // 4] * apart + sums[half, (m[:, None] + m) // 4] * along
     w = np.where(m == 0, math.sqrt(0.5), 1.0)
     return np.asarray(0.5 * (2.0 * radius) ** (total + 1.0) * np.outer(w, w) * T)
+
+
+def series(lattice: BallLattice) -> dict[str, float]:
+    """a1, a3 .. a6 of k = 1 - 3f/(-1 + f + a1 f^(10/3)(1 + ..)/(1 - a3 f^(7/3)) + a4 f^(14/3) + a5 f^6 + a6 f^(22/3)).
+
+    For perfect conductors: what a dipole and its images in the multipoles l = 3, 5, 7, 9 of neighbours answer, the
+    squares of Q at the fraction 1, summed over m; a3 is what the octupoles m = 0 answer to each other.
+    """
+    degree, _ = _multipoles(9)
+    Q = coupling(lattice, (0.75 * lattice.volume / math.pi) ** (1.0 / 3.0), 9)
+    images = {f"a{name}": float(np.sum(Q[0, degree == n] ** 2)) for name, n in ((1, 3), (4, 5), (5, 7), (6, 9))}
+    octupole = int(np.flatnonzero(degree == 3)[0])
+    return images | {"a3": float(Q[octupole, octupole])}
 
 
 @cache
