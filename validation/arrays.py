@@ -13,8 +13,7 @@ claim.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -22,43 +21,13 @@ from tempfile import TemporaryDirectory
 
 import _array_meshes as meshes
 import numpy as np
-from _multipole import ArrayConductivity
+from _array_brackets import Array, bracket
 from _multipole_discs import HEXAGONAL, SQUARE, disc_array
 from _multipole_spheres import BODY_CENTRED, FACE_CENTRED, SIMPLE_CUBIC, ball_array
 
-import cellsolve as cs
 from cellsolve.validation import Claim, print_claims
 
-WITHOUT_BRACKET = ("pores", "space")  # what solve_cell_problem has no bounds for yet; empty once it has
-GEOMETRY = 1  # order of the elements' sides; 2 once read_cell takes curved elements
-TOL = 1e-7
 MIDPOINT = {2: 1e-4, 3: 2e-3}
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """``mesh``: writes a cell, of (path, fraction, h, order, pore); ``value``: of (fraction, contrast), in a matrix of
-    1; ``h``: size of elements by effort."""
-
-    name: str
-    dim: int
-    mesh: Callable[..., None]
-    value: Callable[[float, float], ArrayConductivity]
-    h: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Bracket:
-    """Of the tensor (d, d) of a meshed cell, both ends the tensor itself where no bounds are computed."""
-
-    fraction: float
-    lower: np.ndarray
-    upper: np.ndarray
-
-    @property
-    def midpoint(self) -> np.ndarray:
-        return np.asarray(0.5 * (self.lower + self.upper))
-
 
 PLANE = (
     Array("square", 2, meshes.disc_in_square, partial(disc_array, SQUARE), (0.03, 0.012)),
@@ -69,21 +38,6 @@ SPACE = (
     Array("body-centred cubic", 3, meshes.balls_body_centred, partial(ball_array, BODY_CENTRED), (0.07, 0.045)),
     Array("face-centred cubic", 3, meshes.balls_face_centred, partial(ball_array, FACE_CENTRED), (0.07, 0.045)),
 )
-
-
-def bracket(array: Array, fraction: float, contrast: float, h: float, folder: Path) -> Bracket:
-    """Solve the cell with elements of size h; an inclusion that conducts nothing is left out of the mesh."""
-    pore = contrast == 0.0
-    path = folder / "cell.msh"
-    array.mesh(path, fraction, h, order=GEOMETRY, pore=pore)
-    cell = cs.read_cell(path)
-    conductivity = {"matrix": 1.0} if pore else {"matrix": 1.0, "inclusion": contrast}
-    bounds = not (pore and "pores" in WITHOUT_BRACKET) and not (array.dim == 3 and "space" in WITHOUT_BRACKET)
-    solution = cs.solve_cell_problem(cell, conductivity, order=2, tol=TOL, bounds=bounds)
-    meshed = cell.porosity if pore else cell.regions["inclusion"]
-    if solution.lower is None or solution.upper is None:
-        return Bracket(meshed, solution.tensor, solution.tensor)
-    return Bracket(meshed, solution.lower, solution.upper)
 
 
 def claims_of(array: Array, fraction: float, contrast: float, h: float, folder: Path) -> list[Claim]:
