@@ -19,6 +19,7 @@ from cellsolve.validation import cases
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "validation"))
 meshes = importlib.import_module("_array_meshes")
+brackets = importlib.import_module("_array_brackets")
 arrays = importlib.import_module("arrays")
 sys.path.pop(0)
 
@@ -138,6 +139,10 @@ def test_a_claim_fails_when_the_value_is_wrong(tmp_path):
         assert [claim.passed for claim in arrays.claims_of(wrong, 0.3, 10.0, 0.04, tmp_path)][1] is False
     wrong = arrays.Array(array.name, 2, array.mesh, lambda f, k: scaled(array.value(f, k), 1.0002), array.h)
     assert [claim.passed for claim in arrays.claims_of(wrong, 0.3, 10.0, 0.04, tmp_path)] == [False, False]
+
+
+def test_the_midpoint_is_that_of_the_bracket():
+    assert brackets.Bracket(0.3, np.eye(2), 3.0 * np.eye(2)).midpoint == pytest.approx(2 * np.eye(2))
 
 
 def scaled(conductivity, factor):

@@ -166,10 +166,13 @@ def test_nearly_touching_balls_conduct_through_their_contacts(lattice):
     assert slope == pytest.approx(math.pi * neighbours / (12 * lattice.volume), rel=0.08)
 
 
-def test_nearly_touching_cylinders_conduct_through_their_contacts():
-    """k = pi^(3/2)/(2 sqrt(f_c - f)) + O(1) on the square (Keller 1963)."""
-    near, nearer = (value(discs.SQUARE, discs.SQUARE.packing - gap, math.inf) for gap in (4e-4, 1e-4))
-    assert (nearer - near) / 50.0 == pytest.approx(math.pi**1.5 / 2, rel=2e-3)
+@pytest.mark.parametrize(("lattice", "neighbours", "packing"), [(DISCS[0], 4, 0.785398), (DISCS[1], 6, 0.906900)])
+def test_nearly_touching_cylinders_conduct_through_their_contacts(lattice, neighbours, packing):
+    """k = pi z sqrt(f_c)/(4 A) / sqrt(f_c - f) + O(1): pi sqrt(R/d) through a gap d (Keller 1963), z neighbours."""
+    assert lattice.packing == pytest.approx(packing, abs=1e-6)
+    near, nearer = (value(lattice, lattice.packing - gap, math.inf) for gap in (4e-4, 1e-4))
+    slope = math.pi * neighbours * math.sqrt(packing) / (4 * lattice.tau.imag)
+    assert (nearer - near) / 50.0 == pytest.approx(slope, rel=2e-3)
 
 
 def test_what_multipoles_do_not_reach_is_refused_with_the_best_value(monkeypatch):
