@@ -52,8 +52,9 @@ HEXAGONAL = DiscLattice("hexagonal array", complex(0.5, math.sqrt(3.0) / 2.0), 6
 def disc_array(lattice: DiscLattice, fraction: float, contrast: float) -> ArrayConductivity:
     """The effective conductivity; ``contrast``: of the cylinders to the matrix, 0 to infinity.
 
-    Raises CoefficientError for an argument out of its range, ConvergenceError where 6144 multipoles do not suffice:
-    for perfect conductors, or insulators, within about 3e-5 of the fraction at which they touch.
+    Raises CoefficientError for an argument out of its range, ConvergenceError where multipoles of order 6144 do not
+    suffice. They do for perfect conductors and insulators to 0.99999 of the fraction at which they touch (10 s), for
+    contrasts to 10 at any fraction tried.
     """
     check_array(lattice.name, fraction, lattice.packing, contrast)
     radius = math.sqrt(fraction * lattice.area / math.pi)
@@ -64,7 +65,7 @@ def disc_array(lattice: DiscLattice, fraction: float, contrast: float) -> ArrayC
         F = math.copysign(fraction, beta) * dipole(Q, np.full(len(Q), beta))
         return (1.0 + F) / (1.0 - F)
 
-    orders = [int(3 * 2**j * step) for j in range(2, 11) for step in (1.0, 1.5)]
+    orders = [int(3 * 2**j * step) for j in range(2, 12) for step in (1.0, 1.5)]
     return raise_truncation(lattice.name, conductivity, [n for n in orders if n <= _LAST_ORDER])
 
 
