@@ -52,7 +52,8 @@ class SolutionReport:
 @dataclass(frozen=True, slots=True, eq=False)
 class CellProblemSolution:
     """``tensor`` (d, d), averaged over the whole period; ``lower``, ``upper``: a bracket in the Loewner order, or None;
-    ``correctors`` (d, n): theta_r at the ``nodes`` (n, d), for a unit mean gradient along axis r."""
+    ``correctors`` (d, n): theta_r at the ``nodes`` (n, d), for a unit mean gradient along axis r; ``space``: that they
+    are functions of; ``coefficient``: K at its quadrature points, (q,) or (d, d, q)."""
 
     tensor: FloatArray
     correctors: FloatArray
@@ -60,6 +61,8 @@ class CellProblemSolution:
     report: SolutionReport
     lower: FloatArray | None = None
     upper: FloatArray | None = None
+    space: Space | None = None
+    coefficient: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +110,7 @@ def solve_cell_problem(
         return coefficient_at(coefficient, space)[None]
 
     many = _solve(cell, evaluate, order, tol, bounds, preconditioner)
-    one = _first(many.solutions)
+    one = replace(_first(many.solutions), space=many.space, coefficient=many.K[0])
     _refuse_failure(many, one)
     return one
 
@@ -140,6 +143,8 @@ def solve_cell_problems(
 class _Outcome:
     solutions: CellProblemSolutions
     failure: str  # empty when all is well
+    space: Space
+    K: FloatArray
 
 
 @one_thread()
@@ -171,7 +176,7 @@ def _solve(cell: Cell, evaluate: _Evaluate, order: int, tol: float, bounds: bool
     )
     tensor, nodes, correctors = minimum.tensor, space.nodes, solver.correctors(K, minimum)
     solutions = CellProblemSolutions(tensor, correctors, nodes, minimum.iterations, report, lower, upper)
-    return _Outcome(solutions, _failure(minimum, ladder, resolved.error / _SAFETY, tol))
+    return _Outcome(solutions, _failure(minimum, ladder, resolved.error / _SAFETY, tol), space, K)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
