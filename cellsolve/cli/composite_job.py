@@ -14,7 +14,8 @@ from cellsolve.cli.exits import Exit
 from cellsolve.cli.items import BoxSource, Item, MeshSource, Outcome, solve_items
 from cellsolve.cli.jobs import CompositeCell, CompositeJob, Job
 from cellsolve.cli.terminal import messages, plain_table, progress_bar
-from cellsolve.results.table import BOUND_COLUMNS, COLUMNS, Row, Table, open_table
+from cellsolve.results.rows import BOUND_COLUMNS, COLUMNS, Row
+from cellsolve.results.table import Table, open_table
 
 __all__ = ["TOL", "exit_code_of", "job_items", "print_rows", "print_summary", "solve_and_write"]
 

@@ -17,7 +17,7 @@ from cellsolve.cli.jobs import CoefficientValue
 from cellsolve.cli.pools import worker_pool
 from cellsolve.errors import MeshError
 from cellsolve.fem.resolution import Cell
-from cellsolve.results.table import Row, failure_row, solution_row
+from cellsolve.results.rows import Row, failure_row, solution_row
 
 __all__ = ["BoxSource", "Item", "MeshSource", "Outcome", "solve_item", "solve_items"]
 
