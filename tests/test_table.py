@@ -234,6 +234,17 @@ def test_what_was_there_is_replaced_as_a_whole(path, monkeypatch):
     assert [(file.name, file.read_bytes()) for file in path.parent.iterdir()] == [(path.name, before)]
 
 
+def test_a_row_stays_one_line_and_an_old_reader_keeps_its_table(path):
+    with open_table(path, ALL, [PLANE]):
+        pass
+    old = path.with_name("old")
+    old.hardlink_to(path)
+    with open_table(path, ALL, [{**LINE, "mesh": "two\nlines.msh"}]):
+        pass
+    assert len(read_table(path)) == 1
+    assert b"a.msh" in old.read_bytes()
+
+
 def test_one_writer_at_a_time(path):
     with sole_writer(path):
         with pytest.raises(JobError, match="being written by another run"), sole_writer(path):
