@@ -7,9 +7,9 @@ Fluxes: in one dimension the constant one, with which the bracket is a point; in
 elements; in space, equilibrated ones on simplices, vector potentials on boxes. Both lines hold however early iterations
 stop, so iterations stop once they change the width of the bracket by a tenth.
 
-What is guaranteed: everything where K is constant on each element and elements are straight, up to rounding, for then all
-integrals are exact. Where K varies inside elements, or elements are curved, it is the coefficient as integrated: the
-bracket says nothing of how well the quadrature points represent K and 1/K between them.
+What is guaranteed: everything, up to rounding, where K is constant on each element and elements are straight: then
+all integrals are exact. Where K varies inside elements, or elements are curved, it is the coefficient as integrated:
+the bracket says nothing of how well the quadrature points represent K and 1/K between them.
 """
 
 from __future__ import annotations
@@ -154,6 +154,6 @@ def _check_bounds_available(space: Space) -> None:
     assert isinstance(space, MeshSpace)
     if not isinstance(space.elements, Affine):
         raise CoefficientError(
-            f"{space.cell.name}: got bounds = True on curved {space.cell.shape} elements, needed straight tetrahedra or "
-            "hexahedra. Write first-order elements (gmsh: Mesh.ElementOrder=1), finer ones if their shape matters."
+            f"{space.cell.name}: got bounds = True on curved {space.cell.shape} elements, needed straight ones. "
+            "Write first-order elements (gmsh: Mesh.ElementOrder=1), finer ones if their shape matters."
         )

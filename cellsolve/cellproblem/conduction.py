@@ -1,7 +1,7 @@
 """Which part of a porous cell conducts, and in which directions.
 
-A piece of the mesh that does not touch its own translates is an island: no mean current flows in it. A piece that touches
-those along some lattice vectors only conducts in their span; in directions across all of them the tensor is zero.
+A piece of the mesh that does not touch its own translates is an island: no mean current flows in it. A piece that
+touches those along some lattice vectors only conducts in their span; across all of them the tensor is zero.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
     sigma = P K (g + grad theta) + sum_a delta_a,     div sigma = 0,     normal components without jumps
 
-P projects on polynomials of one degree less. delta_a lives on the elements round vertex a: its faces opposite to a carry
+P projects on polynomials of one degree less. delta_a lives on the elements round vertex a: faces opposite to a carry
 nothing, on faces at a it has minus the share of the jumps that the hat function lambda_a gives to a, its divergence is
-minus the share of the divergence, and among all such it has the least energy <delta.K^-1 delta> (Braess, Schoeberl 2008).
-The shares of a patch balance because theta solves the discrete problem; what stopping early leaves is spread over the
-patch where it conducts best, and carried off along a tree of elements afterwards: sigma has no divergence whatever theta is.
+minus the share of the divergence, and among all such it has the least energy <delta.K^-1 delta> (Braess, Schoeberl
+2008). The shares of a patch balance because theta solves the discrete problem; what stopping early leaves is spread
+over the patch where it conducts best, and carried off along a tree of elements afterwards: sigma has no divergence
+whatever theta is.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def _applied(K: FloatArray, field: FloatArray) -> FloatArray:
 def _conductance(inverse: FloatArray) -> FloatArray:
     """How well elements conduct (e,), of K^-1 (e, q) or (d, d, e, q)."""
     resistance: FloatArray = inverse if inverse.ndim == 2 else np.einsum("iieq->eq", inverse)
-    return 1.0 / resistance.max(axis=1)
+    conductance: FloatArray = 1.0 / resistance.max(axis=1)
+    return conductance
 
 
 def _corrections(elements: FaceFluxes, inverse: FloatArray, conductance: FloatArray, phi: FloatArray) -> FloatArray:
@@ -104,7 +106,7 @@ def _jumps(faces: IntArray, phi: FloatArray) -> FloatArray:
     """What flows out on both sides of each face together, (e, d + 1, f, m)."""
     flat = faces.ravel()
     columns = phi.reshape(len(flat), -1)
-    sums = np.stack([np.bincount(flat, column) for column in columns.T], axis=1)
+    sums: FloatArray = np.stack([np.bincount(flat, weights=column).astype(float) for column in columns.T], axis=1)
     return sums[flat].reshape(phi.shape)
 
 

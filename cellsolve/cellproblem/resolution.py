@@ -1,7 +1,7 @@
-"""Which space a coefficient needs, and how far its tensors are from those of the cell: without a bracket, by estimates.
+"""Which space a coefficient needs, and how far its tensors are from those of the cell: estimates, without a bracket.
 
-Boxes without a resolution of their own take the first space that the next one confirms. Meshes, and boxes of given n and
-order, are what they are: elements of another order say how good they are.
+Boxes without a resolution of their own take the first space that the next one confirms. Meshes, and boxes of given n
+and order, are what they are: elements of another order say how good they are.
 """
 
 from __future__ import annotations

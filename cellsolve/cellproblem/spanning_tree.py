@@ -59,7 +59,7 @@ def _tree(first: IntArray, second: IntArray, conductance: FloatArray) -> tuple[I
     graph = sp.csr_array(sp.coo_array((resistance[place], (keys // count, keys % count)), shape=(count, count)))
     forest = sp.coo_array(minimum_spanning_tree(graph))
     labels = connected_components(forest, directed=False)[1]
-    root = np.unique(labels, return_index=True)[1]
+    root = np.unique(labels, return_index=True)[1].astype(np.int64)
     ends = (np.concatenate([forest.row, np.full(len(root), count)]), np.concatenate([forest.col, root]))
     whole = sp.csr_array(sp.coo_array((np.ones(len(ends[0])), ends), shape=(count + 1, count + 1)))
     order, parent = breadth_first_order(whole, count, directed=False)
@@ -70,9 +70,9 @@ def _tree(first: IntArray, second: IntArray, conductance: FloatArray) -> tuple[I
     while start <= count:
         levels.append(order[start:end].astype(np.int64))
         start, end = end, 1 + int(np.searchsorted(above, end, side="left"))
-    parent = parent[:count].astype(np.int64)
-    parent[root] = root
-    return parent, levels, root
+    parents = np.asarray(parent[:count], dtype=np.int64)
+    parents[root] = root
+    return parents, levels, root
 
 
 def _push(

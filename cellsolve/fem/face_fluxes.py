@@ -3,9 +3,9 @@
     order 1 (RT0):   sigma = sum_k phi_k (y - x_k) / (d |T|)
     order 2 (BDM1):  sigma = sum_k sum_(i on face k) phi_ki lambda_i (x_i - x_k) / (d |T|)
 
-Face k is opposite to corner k; phi is the flux out of the simplex, at order 2 |face| times the normal flux at each corner
-of the face. Fluxes whose phi of the two sides of every face add up to zero have no jumps in their normal component; they
-have no divergence where the means of phi over faces add up to zero.
+Face k is opposite to corner k; phi is the flux out of the simplex, at order 2 |face| times the normal flux at each
+corner of the face. Fluxes whose phi of the two sides of every face add up to zero have no jumps in their normal
+component; they have no divergence where the means of phi over faces add up to zero.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class FaceFluxes:
 
     @property
     def dim(self) -> int:
-        return self.places.shape[2]
+        return int(self.places.shape[2])
 
     @property
     def per_face(self) -> int:
@@ -71,14 +71,15 @@ class FaceFluxes:
         return element_parts(len(self.faces), (self.dim + 1) * self.per_face * self.dim * len(self.values))
 
     def outflow(self, part: slice, sigma: FloatArray) -> FloatArray:
-        """phi (e, d + 1, f, m) of fields (m, d, e, q) on some elements, projected on polynomials of one degree less than
-        the order."""
+        """phi (e, d + 1, f, m) of fields (m, d, e, q) on some elements, projected on polynomials of one degree
+        less than the order."""
         area = (
             -self.dim * self.volumes[part, None, None] * self.hats[part]
         )  # outward normals, as long as faces are large
         if self.order == 1:
             mean = np.einsum("mieq,q->eim", sigma, self.weights)
-            return (area @ mean)[:, :, None]
+            through: FloatArray = (area @ mean)[:, :, None]
+            return through
         mass = np.einsum("qi,q,qj->ij", self.values, self.weights, self.values)
         project = np.linalg.solve(mass, self.values.T * self.weights)  # (d + 1, q)
         nodal = np.einsum("mieq,vq->evim", sigma, project, optimize=True)

@@ -108,9 +108,8 @@ def multigrid(space: MeshSpace | CoupledSpace, matrices: Sequence[sp.csr_array])
     if space.order == 1:
         cycles: list[Cycle] = [VCycle(_hierarchy(sp.csr_matrix(A), space.dim, _ONE_SWEEP)) for A in matrices]
     else:
-        lower = space.of_order(1)
-        interpolation, constants = sp.csr_matrix(space.interpolation(lower)), Constants(lower.pieces)
-        cycles = [_p_cycle(A, interpolation, constants, space.dim) for A in matrices]
+        interpolation, pieces = space.from_first_order()
+        cycles = [_p_cycle(A, sp.csr_matrix(interpolation), Constants(pieces), space.dim) for A in matrices]
     return Multigrid(cycles, Constants(space.pieces))
 
 
