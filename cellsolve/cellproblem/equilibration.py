@@ -41,7 +41,7 @@ def equilibrated_fluxes(space: MeshSpace, K: FloatArray, u: FloatArray) -> Fluxe
     phi = np.concatenate([_outflow(space, elements, part, at_points, u) for part in elements.parts()])
     conductance = _conductance(inverse)
     phi += _corrections(elements, inverse, conductance, phi)
-    carry_off(phi, elements.faces, conductance)
+    phi = carry_off(phi, elements.faces, conductance)
     return _measured(elements, phi, inverse)
 
 
