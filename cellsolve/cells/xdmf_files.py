@@ -5,7 +5,7 @@ A file outside that folder is refused: what a mesh file names must not be read f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -14,7 +14,7 @@ import numpy as np
 
 from cellsolve.cells.element_types import BY_NAME, BY_XDMF, ElementType
 from cellsolve.cells.hdf_arrays import HdfFile
-from cellsolve.cells.mesh_data import Array, Block, DamagedFileError, MeshData
+from cellsolve.cells.mesh_data import Array, Block, DamagedFileError, MeshData, memory_allowed
 from cellsolve.cells.number_streams import numbers_of, rows_alike, whole_numbers
 from cellsolve.cells.shapes import Ints
 from cellsolve.cells.xml_trees import read_xml
@@ -37,11 +37,13 @@ _NAMES |= {"hex_27": "hexahedron27", "wedge_15": "wedge15", "wedge_18": "wedge18
 _KINDS = {"float": "f", "int": "i", "uint": "u", "char": "i", "uchar": "u"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reader:
-    """Reads the data items of the file at ``path``."""
+    """Reads the data items of the file at ``path``: ``budget`` bytes in all, and more for each companion."""
 
     path: Path
+    budget: int
+    companions: set[Path] = field(default_factory=set)
 
     def item(self, parent: Element) -> Array:
         """The array of the only data item of an element."""
@@ -53,6 +55,9 @@ class _Reader:
             raise DamagedFileError("a data item that refers to another, or is computed")
         sizes = [int(size) for size in item.get("Dimensions", "").split()]
         values = self._values(item, (item.text or "").strip())
+        self.budget -= values.nbytes
+        if self.budget < 0:
+            raise DamagedFileError("more data than the files can hold")
         if not sizes or min(sizes) < 0 or prod(sizes) != values.size:
             raise DamagedFileError(f"{values.size} numbers where {sizes} are announced")
         return values.reshape(sizes)
@@ -85,12 +90,16 @@ class _Reader:
             )
         if not target.is_file():
             raise MeshError(f"{self.path.name}: refers to {name!r}, which is not there. Copy it beside this file.")
+        if target not in self.companions:
+            self.companions.add(target)
+            self.budget += memory_allowed(target.stat().st_size)
         return target
 
 
 def read_xdmf(path: Path) -> MeshData:
     """The content of an XDMF file. Raises DamagedFileError, or MeshError for what lies elsewhere."""
-    root, reader = read_xml(path.read_bytes()), _Reader(path)
+    text = path.read_bytes()
+    root, reader = read_xml(text), _Reader(path, memory_allowed(len(text)))
     grids = [grid for grid in root.iter("Grid") if grid.find("Topology") is not None]
     if root.tag != "Xdmf" or len(grids) != 1:
         raise DamagedFileError(f"<{root.tag[:40]}> with {len(grids)} grids, where Xdmf with one should be")
