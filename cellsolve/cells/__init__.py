@@ -7,6 +7,8 @@ from cellsolve.cells.inspection import CellReport, inspect_cell
 from cellsolve.cells.lattices import detect_period, periodic_classes
 from cellsolve.cells.mesh_files import read_cell
 from cellsolve.cells.periodicity import SideReport, check_periodicity
+from cellsolve.cells.quality import cell_quality
+from cellsolve.cells.subdivision import subdivided
 from cellsolve.cells.unit_cell import UnitCell
 
 __all__ = [
@@ -15,9 +17,11 @@ __all__ = [
     "SideReport",
     "UnitCell",
     "box_cell",
+    "cell_quality",
     "check_periodicity",
     "detect_period",
     "inspect_cell",
     "periodic_classes",
     "read_cell",
+    "subdivided",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cellsolve.cells.cell_elements import CellElements, cell_elements, check_extents, divided, merged, used_points
+from cellsolve.cells.cell_elements import CellElements, cell_elements, check_extents, divided, merged
 from cellsolve.cells.gmsh_files import read_gmsh
 from cellsolve.cells.lattices import as_period, detect_period, longest_vector
 from cellsolve.cells.mesh_data import MeshData
@@ -86,7 +86,7 @@ def load_cell(
 
 
 def _period(name: str, found: CellElements, period: ArrayLike | None) -> Floats:
-    rows = detect_period(used_points(found.points, found.parts)) if period is None else period
+    rows = detect_period(found.points) if period is None else period
     return as_period(name, rows, found.points.shape[1])
 
 
