@@ -63,6 +63,7 @@ def test_sparse_node_numbers_take_no_more_memory(tmp_path):
     """A table up to the largest number would need a terabyte."""
     file = write_msh22(tmp_path / "a.msh", SQUARE, [("triangle", CELLS["triangle"][1], [0, 0])])
     text = file.read_text().replace("\n4 0.0 1.0", "\n123456789012 0.0 1.0").replace("1 3 4\n", "1 3 123456789012\n")
+    text = text.replace("\n2 1.0 0.0", "\n50 1.0 0.0").replace(" 1 2 3\n", " 1 50 3\n")
     file.write_text(text)
     tracemalloc.start()
     cell = read_cell(file)
@@ -124,11 +125,13 @@ def test_entities_and_depth_of_xml_are_refused(tmp_path):
     ]
     bomb = f'<?xml version="1.0"?><!DOCTYPE VTKFile [{"".join(lines)}]><VTKFile type="&j;"/>'
     deep = "<a>" * 200_000 + "</a>" * 200_000
+    steep = "<a>" * 100 + "</a>" * 100
     wide = f"<VTKFile>{'<a/>' * 300_000}</VTKFile>"
     for suffix in (".vtu", ".xdmf"):
         for content, words in [
             (bomb, "an XML document type"),
             (deep, "too many elements"),
+            (steep, "too many elements"),
             (wide, "too many elements"),
         ]:
             file = tmp_path / f"a{suffix}"
