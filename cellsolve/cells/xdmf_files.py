@@ -15,7 +15,7 @@ import numpy as np
 from cellsolve.cells.element_types import BY_NAME, BY_XDMF, ElementType
 from cellsolve.cells.hdf_arrays import HdfFile
 from cellsolve.cells.mesh_data import Array, Block, DamagedFileError, MeshData, memory_allowed
-from cellsolve.cells.number_streams import numbers_of, rows_alike, whole_numbers
+from cellsolve.cells.number_streams import chained, numbers_of, whole_numbers
 from cellsolve.cells.shapes import Ints
 from cellsolve.cells.xml_trees import read_xml
 from cellsolve.errors import MeshError
@@ -138,19 +138,15 @@ def _blocks(topology: Element, data: Array, arrays: dict[str, Array]) -> list[Bl
 
 def _mixed(values: Ints) -> list[tuple[ElementType, Ints, Ints]]:
     """[code, nodes...] for each element, [code, number, nodes...] for points and lines: type, places, nodes of each."""
-    found: dict[ElementType, tuple[list[Ints], list[Ints]]] = {}
-    at = done = 0
-    while at < len(values):
-        kind = BY_XDMF.get(int(values[at]))
-        if kind is None:
-            raise DamagedFileError(f"elements of the unknown type {values[at]}")
-        head = 2 if kind.name in ("vertex", "line") else 1
-        left, width = values[at:], head + kind.nodes
-        if len(left) < width or (head == 2 and left[1] != kind.nodes):
-            raise DamagedFileError(f"a {kind.name} that is too short, or has more nodes")
-        run = rows_alike(left, width, len(left), slice(0, head))
-        places, nodes = found.setdefault(kind, ([], []))
-        places.append(np.arange(done, done + run))
-        nodes.append(left[: run * width].reshape(run, width)[:, head:])
-        at, done = at + run * width, done + run
-    return [(kind, np.concatenate(places), np.concatenate(nodes)) for kind, (places, nodes) in found.items()]
+    heads = {code: 2 if kind.name in ("vertex", "line") else 1 for code, kind in BY_XDMF.items()}
+    widths = np.array([heads[code] + BY_XDMF[code].nodes if code in BY_XDMF else 0 for code in range(256)])
+    codes = np.where((values >= 0) & (values < 256), values, 0)
+    starts = chained(widths[codes], len(values))
+    found = []
+    for code in np.unique(codes[starts]).tolist():
+        kind, which = BY_XDMF[code], np.flatnonzero(codes[starts] == code)
+        rows = values[starts[which, None] + np.arange(widths[code])]
+        if heads[code] == 2 and (rows[:, 1] != kind.nodes).any():
+            raise DamagedFileError(f"a {kind.name} of more than {kind.nodes} nodes")
+        found.append((kind, which, rows[:, heads[code] :]))
+    return found
