@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cellsolve.cells.cell_elements import CellElements, cell_elements, check_extents, divided, merged, used_points
+from cellsolve.cells.cell_elements import CellElements, cell_elements, check_extents, divided, merged
 from cellsolve.cells.detection import detect_lattice, detect_period
 from cellsolve.cells.gmsh_files import read_gmsh
 from cellsolve.cells.lattices import as_period, longest_vector
@@ -90,7 +90,7 @@ def _period(name: str, found: CellElements, period: ArrayLike | None) -> Floats:
     if period is not None:
         return as_period(name, period, found.points.shape[1])
     if found.shape is None:
-        return detect_period(used_points(found.points, found.parts))
+        return detect_period(found.points)
     corners = np.vstack([nodes[:, : SHAPES[found.shape].nodes] for _, nodes in found.parts])
     return detect_lattice(found.points, corners, found.shape)
 
