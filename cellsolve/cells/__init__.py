@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from cellsolve.cells.boxes import BoxCell, box_cell
+from cellsolve.cells.connectivity import Piece, directions, find_pieces
+from cellsolve.cells.curved import middle_owners
 from cellsolve.cells.detection import detect_period
 from cellsolve.cells.inspection import CellReport, inspect_cell
 from cellsolve.cells.lattices import periodic_classes
 from cellsolve.cells.mesh_files import read_cell
 from cellsolve.cells.periodicity import SideReport, check_periodicity
-from cellsolve.cells.unit_cell import UnitCell
+from cellsolve.cells.refinement import refined
+from cellsolve.cells.subdivision import subdivided
+from cellsolve.cells.unit_cell import UnitCell, straightened
 
 __all__ = [
     "BoxCell",
     "CellReport",
+    "Piece",
     "SideReport",
     "UnitCell",
     "box_cell",
     "check_periodicity",
     "detect_period",
+    "directions",
+    "find_pieces",
     "inspect_cell",
+    "middle_owners",
     "periodic_classes",
     "read_cell",
+    "refined",
+    "straightened",
+    "subdivided",
 ]

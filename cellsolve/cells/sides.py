@@ -18,7 +18,7 @@ from cellsolve.cells.lattices import longest_vector
 from cellsolve.cells.shapes import SHAPES, Floats, Ints
 from cellsolve.cells.unit_cell import UnitCell
 
-__all__ = ["SideReport", "has_plane_sides", "length_tolerance", "match_plane_sides", "middles_of", "mismatch"]
+__all__ = ["SideReport", "has_plane_sides", "length_tolerance", "match_plane_sides", "mismatch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,6 @@ class SideReport:
     largest_gap: float
     problem: str
     translation: tuple[int, ...] = ()
-
-
-def middles_of(cell: UnitCell) -> Ints | None:
-    """Nodes (m, extra) of second-order elements after the corners, None for elements of first order."""
-    middles: Ints | None = getattr(cell, "middles", None)
-    return middles
 
 
 def length_tolerance(cell: UnitCell) -> float:
@@ -114,7 +108,7 @@ def _width(period: Floats, side: int) -> float:
 
 def _facets_on(cell: UnitCell, near: NDArray[np.bool_]) -> Ints:
     """Facets (f, k) of elements with all corners on one plane; near (n,) marks the nodes of that plane."""
-    touching, every = near[cell.elements], connectivity(cell.elements, middles_of(cell))
+    touching, every = near[cell.elements], connectivity(cell.elements, cell.middles)
     columns = facet_columns(cell.shape, every.shape[1] - cell.elements.shape[1])
     corners = SHAPES[cell.shape].facets
     return np.vstack([every[np.ix_(touching[:, f].all(axis=1), c)] for f, c in zip(corners, columns, strict=True)])

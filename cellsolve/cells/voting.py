@@ -52,6 +52,8 @@ def voted_periods(points: Floats, boundary: Boundary, volume: float) -> Voted:
     sizes = np.abs(np.linalg.det(vectors[rows]))
     full = np.array([volume, enclosed_volume(points, boundary)])
     tight = np.abs(sizes[:, None] / full - 1.0).min(axis=1) <= _EQUAL
+    independent = sizes > 1e-9 * np.linalg.norm(vectors, axis=1)[rows].prod(axis=1)
+    rows, sizes, tight = rows[independent], sizes[independent], tight[independent]
     order = np.lexsort([np.round(sizes / volume, 6), -votes[rows].sum(axis=1)])
     loose = order[(sizes[order] >= volume * _LEAST) & ~tight[order]]
     return Voted(list(_distinct(vectors[rows[order[tight[order]]]])), list(_distinct(vectors[rows[loose]])))
