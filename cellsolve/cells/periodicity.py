@@ -19,7 +19,7 @@ from cellsolve.cells.sides import (
     match_plane_sides,
     mismatch,
 )
-from cellsolve.cells.tilings import Tiling, find_tiling
+from cellsolve.cells.tilings import Tiling, find_tiling, unjoined_facets
 from cellsolve.cells.unit_cell import UnitCell
 from cellsolve.errors import MeshError, PeriodicityError
 
@@ -109,12 +109,20 @@ def check_elements(cell: UnitCell) -> None:
 
 
 def check_coverage(cell: UnitCell) -> None:
-    """Raises MeshError for elements that cover more than the period: sum |T| > |det P|."""
+    """Raises MeshError for elements that cover more than the period: sum |T| > |det P|, or touch without a joint."""
     covered = float(cell.volumes.sum()) / cell.volume
     if covered > 1.0 + 1e-9 + 10.0 * cell.match_tol:
         raise MeshError(
             f"{cell.name}: the elements cover {covered:.6g} times the period, needed at most 1. Remove "
             "elements that overlap, or give the right period."
+        )
+    boundary = find_boundary(cell.points, cell.elements, cell.shape)
+    loose = unjoined_facets(cell, boundary, length_tolerance(cell))
+    if len(loose):
+        raise MeshError(
+            f"{cell.name}: {len(loose)} facets touch elements that they are not joined to, the first at "
+            f"{boundary.centres[loose[0]].tolist()}: parts meshed apart, with different nodes between them, which "
+            "would insulate. Mesh them together (gmsh: BooleanFragments)."
         )
 
 

@@ -21,6 +21,9 @@ from cellsolve.cells.unit_cell import UnitCell
 __all__ = ["SideReport", "has_plane_sides", "length_tolerance", "match_plane_sides", "mismatch"]
 
 
+_COUPLE = 'couple the sides (periodicity="interpolated")'
+
+
 @dataclass(frozen=True, slots=True)
 class SideReport:
     """How the facets of side ``side`` match those opposite, across a lattice vector.
@@ -57,20 +60,20 @@ def match_plane_sides(cell: UnitCell) -> tuple[SideReport, ...]:
     return tuple(_match_side(cell, height, side) for side, height in enumerate(_heights(cell)))
 
 
-def mismatch(cell: UnitCell, side: str, counts: tuple[int, int], gap: float) -> str:
-    """The text for a side of which ``counts`` are the unmatched facets and all."""
+def mismatch(cell: UnitCell, side: str, counts: tuple[int, int], gap: float, remedies: tuple[str, ...] = ()) -> str:
+    """The text for a side of which ``counts`` are the unmatched facets and all; ``remedies`` beyond remeshing."""
     tolerance = length_tolerance(cell)
     start = f"{cell.name}: {counts[0]} of {counts[1]} facets on side {side} have no partner on the opposite side"
     if gap <= tolerance:
-        return (
-            f"{start}, although their nodes match (largest gap {gap:.1e}): the two faces are divided "
-            "differently, or a hole cuts one of them only. Remesh with a periodic constraint, or couple the "
-            'sides (periodicity="interpolated").'
+        start += (
+            f", although their nodes match (largest gap {gap:.1e}): the two faces are divided differently, or a "
+            "hole cuts one of them only."
         )
-    return (
-        f"{start} (largest gap {gap:.1e}, tolerance {tolerance:.0e}). Remesh with a periodic constraint, "
-        'raise match_tol, or couple the sides (periodicity="interpolated").'
-    )
+    else:
+        start += f" (largest gap {gap:.1e}, tolerance {tolerance:.0e})."
+        remedies = ("raise match_tol", *remedies)
+    *first, last = ("Remesh with a periodic constraint", *remedies)
+    return f"{start} {', '.join(first)}, or {last}." if first else f"{start} {last}."
 
 
 def _heights(cell: UnitCell) -> Floats:
@@ -93,7 +96,7 @@ def _match_side(cell: UnitCell, height: Floats, side: int) -> SideReport:
         return _empty_face(cell, side, len(low), len(high))
     unmatched, gap = _compare(cell, side, low, high)
     facets = len(low) + len(high)
-    problem = mismatch(cell, str(side), (unmatched, facets), gap) if unmatched else ""
+    problem = mismatch(cell, str(side), (unmatched, facets), gap, (_COUPLE,)) if unmatched else ""
     return SideReport(side, facets, unmatched, gap, problem, _unit(cell, side))
 
 
