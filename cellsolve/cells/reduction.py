@@ -12,6 +12,7 @@ __all__ = ["along_axes", "reduced_period"]
 
 _SAME = 1e-6
 """Lengths that differ by less, relative to the period, are equal."""
+_ZERO = 1e-13
 
 
 def reduced_period(period: Floats) -> Floats:
@@ -30,7 +31,8 @@ def reduced_period(period: Floats) -> Floats:
     bases = short[rows]
     bases = bases[np.abs(np.abs(np.linalg.det(bases)) - volume) <= 1e-6 * volume]
     bases = bases[(np.diagonal(bases, axis1=1, axis2=2) >= -_SAME * scale).all(axis=1)]
-    return np.array(bases[_best(bases / scale)])
+    best = bases[_best(bases / scale)]
+    return np.where(np.abs(best) > _ZERO * scale, best, 0.0)
 
 
 def along_axes(edges: Floats) -> Floats:
@@ -40,7 +42,8 @@ def along_axes(edges: Floats) -> Floats:
     orders = list(permutations(range(dim)))
     scores = [np.round(unit[list(order), range(dim)].prod(), 9) for order in orders]
     rows = edges[list(orders[int(np.argmax(scores))])]
-    return np.asarray(rows * np.where(np.diag(rows) < 0, -1.0, 1.0)[:, None])
+    # Adding 0 takes the sign off zeros.
+    return np.asarray(rows * np.where(np.diag(rows) < 0, -1.0, 1.0)[:, None] + 0.0)
 
 
 def _best(bases: Floats) -> int:
