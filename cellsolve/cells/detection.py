@@ -3,15 +3,17 @@
 In this order, the first that fits:
 1. the hull is a parallelepiped: its edges;
 2. the hull is another solid that fills space, and the mesh covers its sides;
-3. the lattice of the volume that the mesh encloses under which all its outer facets match; if there are
+3. the bounding box, if facets cover much of its sides, and those of one side have partners on the other: holes
+   that cut one side only are a mistake, though a square without a corner fills the plane in another way;
+4. the lattice of the volume that the mesh encloses under which all its outer facets match; if there are
    several, the one that clearly lays larger parts of the boundary on each neighbour, if it is one (bricks stack
    in columns and in bonds: in columns);
-4. the hull as in 2, if facets on all its sides match, where pores cut them;
-5. the bounding box, facets on the sides of which match;
-6. the lattice of greater volume under which clearly more facets match than under others, the rest being walls
-   of pores;
-7. the lattice under which most of the boundary matches, but not all: what does not is reported later;
-8. the bounding box, on the sides of which the mesh will not match: its period must be given.
+5. the hull as in 2, if facets on all its sides match, where pores cut them;
+6. the bounding box, facets on the sides of which match;
+7. the lattice of any greater volume under which clearly more facets match than under others, the rest being
+   walls of pores; in regular meshes, where too much matches, none;
+8. the lattice under which most of the boundary matches, but not all: what does not is reported later;
+9. the bounding box, on the sides of which the mesh will not match: its period must be given.
 """
 
 from __future__ import annotations
@@ -26,12 +28,14 @@ from cellsolve.cells.matching import match_facets
 from cellsolve.cells.parallelohedra import HullSide, box_of, hull_period, hull_sides, is_box
 from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape, jacobian_determinants
 from cellsolve.cells.tilings import Tiling, find_tiling
-from cellsolve.cells.voting import facet_measures, voted_periods
+from cellsolve.cells.voting import facet_forms, facet_measures, voted_periods
 
 __all__ = ["detect_lattice", "detect_period"]
 
 _TOLERANCE = 1e-7
 """Facets match within this, when a period is sought; the extent of the mesh is 1/2 to 1."""
+_LARGE = 0.3
+_FORMS = 6
 _CLEARLY = 1.1
 """So many times more facets must match under a lattice with pores than under any other."""
 
@@ -81,15 +85,18 @@ def _by_facets(mesh: _Mesh, hull: Floats | None, scale: float) -> Floats | None:
 
 
 def _by_votes(mesh: _Mesh, hull: list[Floats], volume: float) -> Floats | None:
+    alone, on_box = _on_box(mesh)
+    if not hull and on_box.min() >= _LARGE and not alone.all(axis=0).any():
+        return None
     voted = voted_periods(mesh.points, mesh.boundary, volume)
     tight, by_hull = _tilings(mesh, voted.tight), _tilings(mesh, hull)
     if any(tiling.closes for _, tiling in tight):
         return _concentrated([(p, t) for p, t in tight if t.closes])
     if any(tiling.closes for _, tiling in by_hull):
         return hull[0]
-    if _fits_box(mesh):
+    if on_box.min() > 0.0 and not alone.any():
         return None
-    return _with_most_facets([*by_hull, *tight, *_tilings(mesh, voted.loose)])
+    return _with_most_facets(mesh, [*by_hull, *tight, *_tilings(mesh, voted.loose)])
 
 
 def _concentrated(found: list[tuple[Floats, Tiling]]) -> Floats | None:
@@ -100,14 +107,14 @@ def _concentrated(found: list[tuple[Floats, Tiling]]) -> Floats | None:
     return found[best][0] if alone else None
 
 
-def _with_most_facets(found: list[tuple[Floats, Tiling]]) -> Floats | None:
+def _with_most_facets(mesh: _Mesh, found: list[tuple[Floats, Tiling]]) -> Floats | None:
     """The period under which most facets match, if it closes and is clearly ahead of others, or if it is about to."""
     ranked = sorted(found, key=lambda pair: pair[1].matched, reverse=True)
     counts = [tiling.matched for _, tiling in ranked] + [0, 0]
     if not ranked or not ranked[0][1].spans_well:
         return None
     period, tiling = ranked[0]
-    clear = tiling.closes and counts[0] > _CLEARLY * counts[1]
+    clear = tiling.closes and counts[0] > _CLEARLY * counts[1] and _varied(mesh, tiling)
     nearly = not tiling.closes and 2 * tiling.unmatched.sum() <= counts[0]
     return period if clear or nearly else None
 
@@ -151,12 +158,22 @@ def _covered(mesh: _Mesh, side: HullSide, measures: Floats) -> float:
     return float(measures[on_side].sum() / side.measure)
 
 
-def _fits_box(mesh: _Mesh) -> bool:
-    """Facets lie on all sides of the bounding box, and each is matched by one opposite."""
+def _on_box(mesh: _Mesh) -> tuple[NDArray[np.bool_], Floats]:
+    """Facets on the lower and upper sides of the bounding box: does one lack its partner, (2, d), and the fraction
+    of a side that they cover, of the lesser of two (d,)."""
     at = mesh.points[mesh.boundary.nodes]
     low, high = at.min(axis=(0, 1)), at.max(axis=(0, 1))
-    on_low = (at - low <= _TOLERANCE).all(axis=1)
-    on_high = (high - at <= _TOLERANCE).all(axis=1)
-    rows = np.flatnonzero((on_low | on_high).any(axis=1))
+    faces = np.stack([(at - low <= _TOLERANCE).all(axis=1), (high - at <= _TOLERANCE).all(axis=1)])
+    rows = np.flatnonzero(faces.any(axis=(0, 2)))
     match = match_facets(mesh.points, boundary_part(mesh.boundary, rows), np.diag(high - low), _TOLERANCE)
-    return bool(on_low.any(axis=0).all() and on_high.any(axis=0).all() and not match.alone.any())
+    measures = facet_measures(mesh.points, mesh.boundary, SHAPES[mesh.shape].facets.shape[1])
+    covered = np.tensordot(faces, measures, axes=(1, 0)).min(axis=0) * (high - low) / (high - low).prod()
+    alone = np.any(faces[:, rows] & match.alone[:, None], axis=1)
+    return np.asarray(alone, dtype=np.bool_), np.asarray(covered)
+
+
+def _varied(mesh: _Mesh, tiling: Tiling) -> bool:
+    """Are the facets that match of many forms? In regular meshes all facets match somewhere."""
+    matched = tiling.sides >= 0
+    forms = len(np.unique(facet_forms(mesh.points, mesh.boundary)[matched]))
+    return bool(forms >= _FORMS and 4 * forms >= matched.sum())

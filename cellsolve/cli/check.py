@@ -50,9 +50,7 @@ def _period(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise click.UsageError(
-            f"--period {text}: needed one period vector a row, such as [[1,0],[0.5,1]]."
-        ) from None
+        raise click.UsageError(f"--period {text}: needed one period vector a row, such as [[1,0],[0.5,1]].") from None
 
 
 def _report(mesh: str, given: dict[str, Any]) -> dict[str, Any]:
