@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellsolve.cells import UnitCell
-from cellsolve.cells.connectivity import find_pieces
+from cellsolve.cells import UnitCell, find_pieces
 from cellsolve.fem.lifting import lift_links, spanned_directions
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell

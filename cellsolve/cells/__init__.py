@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cellsolve.cells.boxes import BoxCell, box_cell
+from cellsolve.cells.connectivity import Piece, directions, find_pieces
 from cellsolve.cells.curved import middle_owners
 from cellsolve.cells.detection import detect_period
 from cellsolve.cells.inspection import CellReport, inspect_cell
@@ -17,12 +18,15 @@ from cellsolve.cells.unit_cell import UnitCell, straightened
 __all__ = [
     "BoxCell",
     "CellReport",
+    "Piece",
     "SideReport",
     "UnitCell",
     "box_cell",
     "cell_quality",
     "check_periodicity",
     "detect_period",
+    "directions",
+    "find_pieces",
     "inspect_cell",
     "middle_owners",
     "periodic_classes",

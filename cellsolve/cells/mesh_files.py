@@ -42,13 +42,13 @@ def read_cell(
     second order (8- and 20-node elements become the same map with 9 and 27 nodes). Elements of several types, wedges
     and pyramids, all of first order, are divided into simplices, alike on opposite sides.
 
-    ``period`` (d, d), one period vector a row; by default the edges of the mesh's hull if it is a
-    parallelepiped, else its bounding box. ``match_tol``: how far, relative to the longest period vector,
-    opposite nodes may miss each other. ``regions``: the array of whole numbers on the elements that tells the
-    regions (in gmsh files "gmsh:physical", "gmsh:geometrical" or the name of element data); by default the physical
-    groups, the families, the only integer array, or else one region "cell". ``merge_nodes``: nodes within the
-    tolerance become one, where a file holds them twice; by default such a file is refused, because elements
-    that share no node insulate each other.
+    ``period`` (d, d), one period vector a row; by default that of the mesh's hull if it is a parallelepiped or
+    another solid that fills space, else of its box or of sides that match piece by piece (``detect_lattice``).
+    ``match_tol``: how far, relative to the longest period vector, opposite nodes may miss each other.
+    ``regions``: the array of whole numbers on the elements that tells the regions (in gmsh files "gmsh:physical",
+    "gmsh:geometrical" or the name of element data); by default the physical groups, the families, the only
+    integer array, or else one region "cell". ``merge_nodes``: nodes within the tolerance become one, where a file
+    holds them twice; by default such a file is refused, because elements that share no node insulate each other.
 
     Raises MeshError (unreadable or unusable file) and PeriodicityError (opposite sides differ).
     """
@@ -87,8 +87,12 @@ def load_cell(
 
 
 def _period(name: str, found: CellElements, period: ArrayLike | None) -> Floats:
-    if period is not None:
-        return as_period(name, period, found.points.shape[1])
+    rows = _detected(found) if period is None else period
+    return as_period(name, rows, found.points.shape[1])
+
+
+def _detected(found: CellElements) -> Floats:
+    """By facets and hull where the elements are of one shape, else by the hull."""
     if found.shape is None:
         return detect_period(found.points)
     corners = np.vstack([nodes[:, : SHAPES[found.shape].nodes] for _, nodes in found.parts])
