@@ -100,6 +100,15 @@ def test_failed_and_changed_meshes_are_done_again(solved, name):
     assert rows["interval.msh"]["file_hash"] == file_hash(Path("interval.msh"))
 
 
+def test_a_failure_that_is_not_the_file_is_done_again(solved, name, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("cellsolve.cli.items.solve_cell_problem", None)
+        assert batch("interval.msh", "-k", "1", "-o", name).exit_code == 5
+    assert read_table(name)[0]["file_hash"] == file_hash(Path("interval.msh"))
+    assert batch("interval.msh", "-k", "1", "-o", name, "--resume").exit_code == 0
+    assert solved == ["interval.msh"] * 2
+
+
 def test_a_torn_row_is_done_again(solved, name):
     batch("interval.msh", "square.msh", "-k", "1", "-o", name)
     whole = Path(name).read_bytes()
@@ -193,7 +202,9 @@ def test_each_file_once_and_folders_sorted(tmp_path):
     for name in ("b.MSH", "a.vtu", "c.xdmf", "d.med", "e.vtk", "notes.txt", "c.h5"):
         (tmp_path / "sub" / name).touch()
     (tmp_path / "sub" / "folder.msh").mkdir()
-    found = mesh_paths(["interval.msh", "sub", "./interval.msh", "sub/a.vtu", "none.msh", str(tmp_path / "square.msh")])
+    found = mesh_paths(
+        ["interval.msh", "sub", "./interval.msh", "sub/a.vtu", "none.msh", str(tmp_path / "square.msh"), "square.msh"]
+    )
     names = ["a.vtu", "b.MSH", "c.xdmf", "d.med", "e.vtk"]
     assert found == [
         Path(p) for p in ("interval.msh", *(f"sub/{n}" for n in names), "none.msh", tmp_path / "square.msh")
