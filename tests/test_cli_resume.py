@@ -73,7 +73,8 @@ def test_what_is_done_is_kept_and_the_rest_is_done(solved, name):
     rows = read_table(name)
     assert rows[:1] == first
     assert json.loads(result.stdout) == rows
-    assert batch("interval.msh", "square.msh", "-k", "1.0", "-o", name, "--resume").exit_code == 0
+    again = batch("interval.msh", "square.msh", "-k", "1.0", "-o", name, "--resume")
+    assert (again.exit_code, again.stderr) == (0, f"2 kept from before; rows in {name}.\n")
     assert read_table(name) == rows
     assert len(solved) == 2
 
