@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.constants import Constants
 
 __all__ = ["Multigrid", "multigrid"]
 
@@ -62,14 +64,14 @@ class PCycle:
     interpolation: Any
     restriction: Any
     coarse: VCycle
+    constants: Constants  # of first order
 
     def __call__(self, r: FloatArray) -> FloatArray:
         from pyamg.relaxation.relaxation import gauss_seidel
 
         u = np.zeros_like(r)
         gauss_seidel(self.fine, u, r, sweep="forward")
-        coarse_residual = self.restriction @ (r - self.fine @ u)
-        coarse_residual -= coarse_residual.mean()
+        coarse_residual = self.constants.removed(self.restriction @ (r - self.fine @ u))
         u += self.interpolation @ self.coarse(coarse_residual)
         gauss_seidel(self.fine, u, r, sweep="backward")
         return u
@@ -83,37 +85,38 @@ class Multigrid:
     """A cycle for each coefficient."""
 
     cycles: Sequence[Cycle]
+    constants: Constants
 
     def apply(self, R: FloatArray) -> FloatArray:
         z = np.empty_like(R)
         for cycle, rows, out in zip(self.cycles, R, z, strict=True):
             for r, target in zip(rows, out, strict=True):
-                target[:] = cycle(r - r.mean())
-        z -= z.mean(axis=-1, keepdims=True)
-        return z
+                target[:] = cycle(self.constants.removed(r))
+        return self.constants.removed(z)
 
     def take(self, rows: IntArray) -> Multigrid:
-        return Multigrid([self.cycles[i] for i in rows])
+        return Multigrid([self.cycles[i] for i in rows], self.constants)
 
     def below(self) -> Multigrid | None:
         """The cycles for the matrices of first order that those of higher order rest on."""
-        coarse = [cycle.coarse for cycle in self.cycles if isinstance(cycle, PCycle)]
-        return Multigrid(coarse) if coarse else None
+        above = [cycle for cycle in self.cycles if isinstance(cycle, PCycle)]
+        return Multigrid([cycle.coarse for cycle in above], above[0].constants) if above else None
 
 
-def multigrid(space: MeshSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
+def multigrid(space: MeshSpace | CoupledSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
     """A hierarchy for each of the matrices of a space."""
-    interpolation = None if space.order == 1 else sp.csr_matrix(space.interpolation(MeshSpace(space.cell, 1)))
-    return Multigrid([_cycle(A, interpolation, space.dim) for A in matrices])
+    if space.order == 1:
+        cycles: list[Cycle] = [VCycle(_hierarchy(sp.csr_matrix(A), space.dim, _ONE_SWEEP)) for A in matrices]
+    else:
+        interpolation, pieces = space.from_first_order()
+        cycles = [_p_cycle(A, sp.csr_matrix(interpolation), Constants(pieces), space.dim) for A in matrices]
+    return Multigrid(cycles, Constants(space.pieces))
 
 
-def _cycle(A: sp.csr_array, interpolation: Any | None, dim: int) -> Cycle:
-    fine = sp.csr_matrix(A)
-    if interpolation is None:
-        return VCycle(_hierarchy(fine, dim, _ONE_SWEEP))
-    restriction = interpolation.T.tocsr()
+def _p_cycle(A: sp.csr_array, interpolation: Any, constants: Constants, dim: int) -> PCycle:
+    fine, restriction = sp.csr_matrix(A), interpolation.T.tocsr()
     coarse = VCycle(_hierarchy(sp.csr_matrix(restriction @ fine @ interpolation), dim, _TWO_SWEEPS))
-    return PCycle(fine, interpolation, restriction, coarse)
+    return PCycle(fine, interpolation, restriction, coarse, constants)
 
 
 def _hierarchy(A: Any, dim: int, smoothers: dict[str, Any]) -> Any:

@@ -20,6 +20,7 @@ import scipy.sparse as sp
 
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Space
@@ -52,7 +53,7 @@ class CellSolver:
     def __init__(self, space: Space, method: Method | None = None):
         if method is not None and method not in METHODS:
             raise CoefficientError(f"got preconditioner = {method!r}, needed one of {', '.join(METHODS)} or None.")
-        if not isinstance(space, MeshSpace) and method in ("direct", "amg"):
+        if not isinstance(space, MeshSpace | CoupledSpace) and method in ("direct", "amg"):
             raise CoefficientError(
                 f"got preconditioner = {method!r} on a box cell, which assembles no matrix. "
                 "Use 'green', 'green-jacobi' or None."
@@ -70,7 +71,7 @@ class CellSolver:
         space = self.space
         if isinstance(space, BoxSpace) and space.is_collocated:
             return max(1, int(_VECTOR_FLOATS // (space.dim * space.n_dofs)))
-        return max(1, _BATCH_FLOATS // (space.dim**2 * len(space.weights)))
+        return max(1, _BATCH_FLOATS // (space.dim * len(space.imposed) * len(space.weights)))
 
     def choose(self, K: FloatArray) -> Method | Literal["flux", "schroedinger"]:
         """The method for these coefficients: what the caller asked for, or by dimension, size and smoothness."""
@@ -147,11 +148,11 @@ class CellSolver:
         return self._prepare_on(space, method, K, [space.matrix(space.weights * k) for k in K])
 
     def _prepare_on(
-        self, space: MeshSpace, method: Method, K: FloatArray, matrices: Sequence[sp.csr_array]
+        self, space: MeshSpace | CoupledSpace, method: Method, K: FloatArray, matrices: Sequence[sp.csr_array]
     ) -> Preconditioner:
         """The same on a mesh, with the matrices of the coefficients."""
         if method == "direct":
-            return factorized.direct(matrices)
+            return factorized.direct(matrices, space.pieces)
         if method == "amg":
             return amg.multigrid(space, matrices)
         green = self._green(len(K))
@@ -160,18 +161,18 @@ class CellSolver:
     def _green(self, count: int) -> Preconditioner:
         """(-Laplacian)^-1 for ``count`` coefficients: on a mesh: a factorization, in 3-D a multigrid cycle."""
         if self.space.dim == 3:
-            return amg.Multigrid([*self._cycle.cycles] * count)
+            return amg.Multigrid([*self._cycle.cycles] * count, self._cycle.constants)
         return self._factorization
 
     @cached_property
     def _cycle(self) -> amg.Multigrid:
-        assert isinstance(self.space, MeshSpace)
+        assert isinstance(self.space, MeshSpace | CoupledSpace)
         return amg.multigrid(self.space, [self.space.matrix(self.space.weights)])
 
     @cached_property
     def _factorization(self) -> factorized.Shared:
-        assert isinstance(self.space, MeshSpace)
-        return factorized.Shared(factorized.factorize(self.space.matrix(self.space.weights)))
+        assert isinstance(self.space, MeshSpace | CoupledSpace)
+        return factorized.Shared(factorized.factorize(self.space.matrix(self.space.weights), self.space.pieces))
 
     def _constant_flux(self, K: FloatArray, on_solved: OnSolved | None) -> CellMinimum:
         """d = 1:  K_hom = 1 / sum w/K,  1 + D theta = K_hom / K."""

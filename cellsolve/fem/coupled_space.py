@@ -1,0 +1,179 @@
+"""CoupledSpace: Lagrange elements on a mesh whose opposite sides do not match, coupled by mortars: u_mesh = P u.
+
+    A = P^T A_mesh P,     D = D_mesh P
+
+The space is not one of continuous functions: values jump across the sides, by no more than the elements can resolve.
+Hence tensors are no upper bounds, and brackets are not to be had.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+from cellsolve.cells import UnitCell
+from cellsolve.errors import MeshError
+from cellsolve.fem.elements import Elements, affine_elements, mapped_elements
+from cellsolve.fem.lagrange import MAX_ORDER, SIMPLICES, values_at_nodes
+from cellsolve.fem.mortar import MeshTraces, coupled_sides
+from cellsolve.fem.pattern import Pattern
+from cellsolve.fem.space import FloatArray, batch_fastest
+
+__all__ = ["CoupledSpace"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+class CoupledSpace:
+    """Periodic elements of one order on a cell in two or three dimensions, whatever its opposite sides look like.
+
+    Raises MeshError for an order that the elements do not have, and PeriodicityError for sides that cannot be coupled.
+    """
+
+    def __init__(self, cell: UnitCell, order: int = 2, exchanged: bool = False):
+        if cell.dim == 1:
+            raise MeshError(
+                f"{cell.name}: got a cell in one dimension, needed two or three. Its two ends always match."
+            )
+        if not isinstance(order, int) or not 1 <= order <= MAX_ORDER[cell.shape]:
+            raise MeshError(
+                f"{cell.name}: got order = {order!r}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
+                "Choose an order in that range."
+            )
+        self.cell = cell
+        self.dim = cell.dim
+        self.order = order
+        self.exchanged = exchanged
+        self.traces = MeshTraces(cell, order)
+        coupling = coupled_sides(self.traces, exchanged)
+        self.P = coupling.P  # (mesh, n)
+        self.mortars = coupling.mortars
+        self._free = coupling.free
+        self.n_dofs = len(coupling.free)
+        self._refuse_pieces()
+
+    def __repr__(self) -> str:
+        return f"CoupledSpace({self.cell.name}, order={self.order}, n_dofs={self.n_dofs})"
+
+    def swapped(self) -> CoupledSpace:
+        """The same elements with masters and slaves exchanged: what differs is the error of the coupling."""
+        return CoupledSpace(self.cell, self.order, not self.exchanged)
+
+    def of_order(self, order: int) -> CoupledSpace:
+        """Elements of another order on the same cell."""
+        return CoupledSpace(self.cell, order, self.exchanged)
+
+    def from_first_order(self) -> tuple[sp.csr_array, IntArray | None]:
+        """Interpolation from first order, and the pieces of its unknowns."""
+        lower = self.of_order(1)
+        return self.interpolation(lower), lower.pieces
+
+    @property
+    def imposed(self) -> FloatArray:
+        """The unit vectors (d, d, 1)."""
+        return np.eye(self.dim)[:, :, None]
+
+    @property
+    def pieces(self) -> None:
+        """One piece: others are refused."""
+        return
+
+    def _refuse_pieces(self) -> None:
+        dofs = self.traces.element_dofs
+        row, column = np.repeat(dofs[:, 0], dofs.shape[1] - 1), dofs[:, 1:].ravel()
+        links = sp.csr_array((np.ones(len(row)), (row, column)), shape=(len(self.traces.places),) * 2)
+        pattern = abs(self.P)
+        pieces, _ = connected_components(sp.csr_array(pattern.T @ (links @ pattern)), directed=False)
+        if pieces > 1:
+            raise MeshError(
+                f"{self.cell.name}: got {pieces} pieces that do not touch, needed one. "
+                "Remove the smaller pieces from the mesh: what floats in a pore does not conduct."
+            )
+
+    @cached_property
+    def nodes(self) -> FloatArray:
+        """Locations (n, d) of the unknowns."""
+        places: FloatArray = self.traces.places[self._free]
+        return places
+
+    @cached_property
+    def elements(self) -> Elements:
+        """Gradients and quadrature of the elements."""
+        affine = self.cell.shape in SIMPLICES
+        return affine_elements(self.cell, self.order) if affine else mapped_elements(self.cell, self.order)
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """Quadrature weights (q,) over the volume of the period."""
+        return self.elements.weights.ravel()
+
+    @cached_property
+    def points(self) -> FloatArray:
+        """Quadrature points (q, d)."""
+        return self.elements.points.reshape(-1, self.dim)
+
+    @cached_property
+    def tags(self) -> IntArray:
+        """The region (q,) of each point."""
+        return np.repeat(np.asarray(self.cell.tags, dtype=np.int64), self.elements.weights.shape[1])
+
+    @cached_property
+    def D(self) -> sp.csr_array:
+        """Gradients at all points as one sparse matrix (d q, n)."""
+        gradients = self.elements.gradients
+        elements, _, d, points = shape = gradients.shape
+        rows = np.arange(d * elements * points).reshape(d, elements, points)
+        row = np.broadcast_to(rows.transpose(1, 0, 2)[:, None], shape)
+        column = np.broadcast_to(self.traces.element_dofs[:, :, None, None], shape)
+        entries = (gradients.ravel(), (row.ravel(), column.ravel()))
+        mesh = sp.csr_array(sp.coo_array(entries, shape=(rows.size, len(self.traces.places))))
+        return sp.csr_array(mesh @ self.P)
+
+    @cached_property
+    def _transpose(self) -> sp.csr_array:
+        return sp.csr_array(self.D.T)
+
+    def gradient(self, u: FloatArray) -> FloatArray:
+        columns = self.D @ u.reshape(-1, self.n_dofs).T
+        return _keep_batch_fastest(columns.T.reshape((*u.shape[:-1], self.dim, -1)))
+
+    def divergence(self, field: FloatArray) -> FloatArray:
+        lead = field.shape[:-2]
+        columns = self._transpose @ field.reshape(int(np.prod(lead)), -1).T
+        return _keep_batch_fastest(columns.T.reshape((*lead, self.n_dofs)))
+
+    @cached_property
+    def pattern(self) -> Pattern:
+        """Where the entries of element matrices go, before the sides are coupled."""
+        return Pattern.of(self.traces.element_dofs, len(self.traces.places))
+
+    def matrix(self, C: FloatArray) -> sp.csr_array:
+        """A = D^T diag(C) D of one weighted coefficient, (q,) or (d, d, q)."""
+        A = self.pattern.matrix(self.pattern.fill(self.elements.matrices(C[None])))
+        return sp.csr_array(self.P.T @ A @ self.P)
+
+    def diagonal(self, C: FloatArray) -> FloatArray:
+        """diag A of weighted isotropic coefficients (b, q) -> (b, n)."""
+        return np.stack([self.matrix(one).diagonal() for one in C])
+
+    def interpolation(self, other: CoupledSpace) -> sp.csr_array:
+        """Values of functions of another space of the same cell at the nodes of this one: (n, n_other)."""
+        values = values_at_nodes(self.cell.shape, self.order, other.order)  # (local, local_other)
+        dofs, local = self.traces.element_dofs, self.traces.element_dofs.shape[1]
+        place = np.empty(len(self.traces.places), dtype=np.int64)
+        place[dofs.ravel()] = np.arange(dofs.size)
+        place = place[self._free]
+        columns = other.traces.element_dofs[place // local]
+        row = np.repeat(np.arange(self.n_dofs), columns.shape[1])
+        shape = (self.n_dofs, len(other.traces.places))
+        return sp.csr_array(
+            sp.csr_array((values[place % local].ravel(), (row, columns.ravel())), shape=shape) @ other.P
+        )
+
+
+def _keep_batch_fastest(values: FloatArray) -> FloatArray:
+    return batch_fastest(values) if values.ndim > 1 else np.ascontiguousarray(values)
