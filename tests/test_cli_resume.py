@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from cellsolve import UnitCell
 from cellsolve.cli import main
 from cellsolve.cli.items import solve_here, solve_item
 from cellsolve.cli.mesh_paths import field_paths, file_hash, mesh_paths
@@ -216,7 +217,9 @@ def test_a_folder_is_its_meshes(solved, tmp_path):
     (tmp_path / "empty").mkdir()
     result = batch("interval.msh", "empty", "-k", "1", "-o", "t.csv")
     assert result.exit_code == 2
-    assert "the folder empty holds no mesh file (.med, .msh, .vtk, .vtu, .xdmf)" in " ".join(result.stderr.split())
+    assert "the folder empty holds no mesh file (.med, .msh, .vtk, .vtu, .xdmf, .xmf)" in " ".join(
+        result.stderr.split()
+    )
     assert batch(".", "interval.msh", "-k", "1", "-o", "t.csv").exit_code == 0
     assert solved == ["cube_hexes.vtu", "interval.msh", "square.msh"]
 
@@ -249,6 +252,19 @@ def test_fields_of_each_mesh(solved):
     assert batch(*arguments, "--fields", "f").exit_code == 0
     assert solved[3:] == ["square.msh"]
     assert Path("f/square.msh.vtu").is_file()
+
+
+def test_where_nothing_conducts_there_are_no_fields(solved, monkeypatch):
+    island = np.array([[0.2, 0.2], [0.6, 0.2], [0.2, 0.6]])
+    cell = UnitCell("island", island, np.array([[0, 1, 2]]), "triangle", np.array([0]), ("cell",), np.eye(2))
+    monkeypatch.setattr("cellsolve.cli.items.read_cell", lambda *_, **__: cell)
+    arguments = ("square.msh", "-k", "1", "-o", "t.csv", "--fields", "f", "--resume")
+    assert batch(*arguments).exit_code == 0
+    (row,) = read_table("t.csv")
+    assert (row["K00"], row["unknowns"], row.get("fields")) == (0.0, 0, None)
+    assert batch(*arguments).exit_code == 0
+    assert solved == ["square.msh"]
+    assert not list(Path("f").iterdir())
 
 
 def test_fields_that_cannot_be_written_are_a_failure(monkeypatch):
