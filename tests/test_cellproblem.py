@@ -192,12 +192,13 @@ def test_bounds_bracket_the_fine_reference(logs) -> None:
     coefficient = image(pixels(logs))
     coarse = cs.solve_cell_problem(PIXEL_BOX, coefficient, bounds=True)
     fine = cs.solve_cell_problem(cs.box_cell(2, n=8, order=4), coefficient, bounds=True)
-    np.testing.assert_array_equal(coarse.upper, coarse.tensor)
+    np.testing.assert_allclose(0.5 * (coarse.lower + coarse.upper), coarse.tensor, rtol=1e-14)
     slack = 1e-12 * np.abs(coarse.tensor).max()
     assert loewner_gap(coarse.lower, fine.lower) >= -slack
     assert loewner_gap(fine.lower, fine.upper) >= -slack
     assert loewner_gap(fine.upper, coarse.upper) >= -slack
-    assert coarse.report.error_estimate == pytest.approx(relative_error(coarse.lower, coarse.upper) / 2)
+    width = np.linalg.norm(coarse.upper - coarse.lower, 2)
+    assert coarse.report.error_estimate == pytest.approx(0.5 * width / np.linalg.norm(coarse.tensor, 2))
 
 
 @pytest.mark.parametrize("kind", ["box", "mesh"])
@@ -220,24 +221,14 @@ def cold_tensor(y: FloatArray) -> FloatArray:
 
 def test_bounds_on_the_line_are_a_point() -> None:
     solution = cs.solve_cell_problem(cs.box_cell(1), "exp(-cos(2*pi*y))", bounds=True)
-    np.testing.assert_array_equal(solution.lower, solution.tensor)
-    np.testing.assert_array_equal(solution.upper, solution.tensor)
+    np.testing.assert_allclose(solution.lower, solution.tensor, rtol=1e-15)
+    np.testing.assert_allclose(solution.upper, solution.tensor, rtol=1e-15)
 
 
 def test_without_bounds_there_are_none() -> None:
     solution = cs.solve_cell_problem(ROUGH, 1.0)
     assert solution.lower is None
     assert solution.upper is None
-
-
-def test_bounds_in_space_are_refused() -> None:
-    with pytest.raises(CoefficientError, match="bounds = True in three dimensions, needed one or two"):
-        cs.solve_cell_problem(cs.box_cell(3, n=2, order=2), 1.0, bounds=True)
-
-
-def test_bounds_with_pores_are_refused() -> None:
-    with pytest.raises(CoefficientError, match=r"on a cell that fills 0.75 of its period, needed a full one"):
-        cs.solve_cell_problem(mesh("square_hole_quarter.msh"), 1.0, bounds=True)
 
 
 # Coefficients -----------------------------------------------------------------------------------
@@ -477,10 +468,11 @@ def test_many_equal_one_by_one(kind, bounds) -> None:
     many = cs.solve_cell_problems(cell, MANY, tol=1e-10, bounds=bounds)
     for b, coefficient in enumerate(MANY):
         one = cs.solve_cell_problem(cell, coefficient, tol=1e-10, bounds=bounds)
-        np.testing.assert_allclose(many.tensor[b], one.tensor, rtol=0, atol=1e-9)
+        width = one.report.error_estimate if bounds else 0.0  # iterations stop at a tenth of it
+        np.testing.assert_allclose(many.tensor[b], one.tensor, rtol=0, atol=1e-9 + 0.1 * width)
         np.testing.assert_allclose(many.correctors[b], one.correctors, atol=1e-4)
         if bounds:
-            np.testing.assert_allclose(many.lower[b], one.lower, rtol=0, atol=1e-9)
+            np.testing.assert_allclose(many.lower[b], one.lower, rtol=0, atol=1e-9 + 0.2 * width)
     assert many.tensor.shape == (4, 2, 2)
     assert many.iterations.shape == (4,)
     assert many.correctors.shape == (4, 2, len(many.nodes))

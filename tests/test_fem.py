@@ -300,16 +300,3 @@ def test_free_boxes_offer_finer_and_finer_spaces(dim) -> None:
     assert not space_ladder(box_cell(dim)).fixed
     assert sorted(steps) == sorted(set(steps))
     assert steps[0][0] * steps[0][1] < steps[-1][0] * steps[-1][1]
-
-
-def test_pieces_that_do_not_touch_are_refused() -> None:
-    """A square and an island in it: two constants, so the system would be singular."""
-    square = np.array([[0.0, 0.0], [1, 0], [1, 1], [0, 1]])
-    island = 0.25 + 0.25 * square
-    points = np.concatenate([square, island])
-    ring = [[0, 1, 4], [1, 5, 4], [1, 2, 5], [2, 6, 5], [2, 3, 6], [3, 7, 6], [3, 0, 7], [0, 4, 7]]
-    inside = np.concatenate([points, 0.3 + 0.1 * square])
-    elements = np.array([*ring, [8, 9, 10], [8, 10, 11]])
-    cell = UnitCell("island", inside, elements, "triangle", np.zeros(10, int), ("solid",), np.eye(2))
-    with pytest.raises(MeshError, match=r"island: got 2 pieces that do not touch .* needed one"):
-        MeshSpace(cell, 1)

@@ -227,7 +227,7 @@ def test_bubbles_cover_the_error_of_anisotropic_coefficients(shape, angle) -> No
 
 @pytest.mark.parametrize("cheap", [0, 10**6], ids=["bubbles", "second order"])
 def test_first_order_is_judged_either_way(cheap, monkeypatch) -> None:
-    monkeypatch.setattr("cellsolve.cellproblem.solve._CHEAP", cheap)
+    monkeypatch.setattr("cellsolve.cellproblem.resolution._CHEAP", cheap)
     solution = cs.solve_cell_problem(mesh("square_hole_quarter.msh"), 1.0, order=1)
     error = relative_error(solution.tensor, exact.square_hole_quarter() * np.eye(2))
     assert error < solution.report.error_estimate < 8 * error
@@ -237,12 +237,12 @@ def test_large_meshes_of_first_order_build_no_second_order(monkeypatch) -> None:
     built: list[int] = []
     make = MeshSpace.__init__
 
-    def watched(self, cell, order=2) -> None:
+    def watched(self, cell, order=2, directions=None) -> None:
         built.append(order)
-        make(self, cell, order)
+        make(self, cell, order, directions)
 
     monkeypatch.setattr(MeshSpace, "__init__", watched)
-    monkeypatch.setattr("cellsolve.cellproblem.solve._CHEAP", 0)
+    monkeypatch.setattr("cellsolve.cellproblem.resolution._CHEAP", 0)
     cs.solve_cell_problem(structured_cell("tetra", 4, halves=0), {"a": 1.0, "b": 5.0}, order=1)
     assert set(built) == {1}
 

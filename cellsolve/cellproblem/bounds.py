@@ -1,50 +1,159 @@
 """A guaranteed bracket of the effective tensor of the coefficient as integrated, in the Loewner order.
 
-    upper:  K_hom <= T = sum w (I + D theta)^T K (I + D theta)                 for any theta
-    d = 2:  hom(R^T K^-1 R) = R^T K_hom^-1 R, R a right angle (Keller, Dykhne, Mendelson), so the same computation for
-            the turned inverse bounds it from above, and K_hom >= (R T_dual R^T)^-1
-    d = 1:  a flux is a constant, and the bracket is a point
+    upper:  K_hom <= T = <(I + grad theta)^T K (I + grad theta)>     for any theta, continuous and periodic
+    lower:  K_hom >= S D^-1 S^T                                      for any fluxes without divergence (`fluxes`)
 
-The bracket holds however early iterations stop. It is one of the coefficient at the quadrature points: it says nothing
-of how well those represent the coefficient between them.
+Fluxes: in one dimension the constant one, with which the bracket is a point; in the plane, stream functions in the same
+elements; in space, equilibrated ones on simplices, vector potentials on boxes. Both lines hold however early iterations
+stop, so iterations stop once they change the width of the bracket by a tenth.
+
+What is guaranteed: everything where K is constant on each element and elements are straight, up to rounding, for then all
+integrals are exact. Where K varies inside elements, or elements are curved, it is the coefficient as integrated: the
+bracket says nothing of how well the quadrature points represent K and 1/K between them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 
+from cellsolve.cellproblem.batches import batches, in_batches
+from cellsolve.cellproblem.curl_fluxes import curl_fluxes
+from cellsolve.cellproblem.equilibration import equilibrated_fluxes
+from cellsolve.cellproblem.fluxes import Fluxes, gap_densities
+from cellsolve.cellproblem.resolution import Evaluate, hardest
+from cellsolve.cellproblem.stream_fluxes import stream_fluxes, stream_solver
+from cellsolve.cells import UnitCell, subdivided
 from cellsolve.errors import CoefficientError
-from cellsolve.fem.resolution import Space
+from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.elements import Affine
+from cellsolve.fem.mesh_space import MeshSpace
+from cellsolve.fem.resolution import Cell, Ladder, Space
 from cellsolve.fem.space import FloatArray
-from cellsolve.linalg.solver import CellSolver
+from cellsolve.linalg.energies import CellMinimum
+from cellsolve.linalg.solver import CellSolver, Method
 
-__all__ = ["check_bounds_available", "lower_bound"]
+__all__ = ["Bracket", "bracketed_on", "divided_for_bounds"]
 
-_R = np.array([[0.0, -1.0], [1.0, 0.0]])
+_FIRST = 1e-5  # relative error of the tensor by iterations, to begin with
+_SHARE = 0.1  # of the bracket's width, or of tol, that iterations may add
+_ROUNDING = 1e-12  # relative tolerance of iterations that it makes no sense to go below
 
 
-def check_bounds_available(space: Space) -> None:
-    """Raise CoefficientError where the dual problem is not built: in three dimensions, and on cells with pores."""
-    if space.dim == 3:
-        raise CoefficientError("got bounds = True in three dimensions, needed one or two. Solve without bounds.")
-    if space.weights.sum() < 1.0 - 1e-9:
+@dataclass(frozen=True, slots=True, eq=False)
+class Bracket:
+    """``minimum``: the correctors and upper bounds of B coefficients; ``fluxes``: what bounds them from below."""
+
+    solver: CellSolver
+    K: FloatArray
+    minimum: CellMinimum
+    fluxes: list[Fluxes]
+
+    @property
+    def lower(self) -> FloatArray:
+        """(B, m, m), for the mean gradients of the space."""
+        Q = _directions(self.solver.space)
+        return np.stack([Q @ fluxes.lower @ Q.T for fluxes in self.fluxes])
+
+    @property
+    def upper(self) -> FloatArray:
+        """(B, m, m)."""
+        return self.minimum.tensor
+
+    @property
+    def error(self) -> float:
+        """Half the width of the widest bracket, relative to its middle."""
+        return float(_half_width(self.lower, self.upper).max())
+
+    def densities(self, b: int) -> FloatArray:
+        """Where the bracket of coefficient b is wide, (q,)."""
+        space = self.solver.space
+        E = space.gradient(self.minimum.correctors[b]) + space.imposed
+        return gap_densities(self.fluxes[b], E, self.K[b], space.weights, _directions(space))
+
+
+def _bracketed(solver: CellSolver, K: FloatArray, tol: float) -> Bracket:
+    """Bracket the tensors of coefficients K, (B, q) or (B, d, d, q): iterate no further than their width needs."""
+    wanted = max(_FIRST, _SHARE * tol)
+    bracket = _bracket(solver, K, wanted, None)
+    while bracket.minimum.converged.all() and wanted > _ROUNDING:
+        width = _half_width(bracket.lower, bracket.upper)
+        enough = max(_SHARE * float(np.maximum(width, tol).min()), _ROUNDING)
+        if (width <= tol).all() or bracket.minimum.error.max() <= enough:
+            break
+        wanted = enough
+        bracket = _bracket(solver, K, wanted, bracket.minimum)
+    return bracket
+
+
+def _bracket(solver: CellSolver, K: FloatArray, tol: float, before: CellMinimum | None) -> Bracket:
+    """Brackets from iterations that go on where others stopped before."""
+    if before is None:
+        minimum = in_batches(solver, K, tol)
+    else:
+        minimum = in_batches(solver, K, tol, before.correctors)
+        minimum.iterations += before.iterations
+        minimum.residual *= before.residual
+    return Bracket(solver, K, minimum, _fluxes(solver, K, minimum, tol))
+
+
+def bracketed_on(ladder: Ladder, evaluate: Evaluate, tol: float, method: Method | None) -> Bracket:
+    """Brackets on the first space where those of the hardest coefficients are narrow enough, or on the only one."""
+    for make in ladder.makers:
+        solver = CellSolver(make(), method)
+        _check_bounds_available(solver.space)
+        K = evaluate(solver.space)
+        rows = hardest(K)
+        bracket = _bracketed(solver, K[rows], tol)
+        if ladder.fixed or bracket.error <= tol:
+            break
+    return bracket if len(rows) == len(K) else _bracketed(solver, K, tol)
+
+
+def _half_width(lower: FloatArray, upper: FloatArray) -> FloatArray:
+    """|upper - lower| / |upper + lower| (B,), spectral norms."""
+    width, total = (np.linalg.norm(M, 2, axis=(-2, -1)) for M in (upper - lower, upper + lower))
+    ratio: FloatArray = np.divide(width, total, out=np.zeros_like(width), where=total > 0)
+    return ratio
+
+
+def _fluxes(solver: CellSolver, K: FloatArray, minimum: CellMinimum, tol: float) -> list[Fluxes]:
+    space = solver.space
+    if space.dim == 1:
+        return [_constant_flux(T, space) for T in minimum.tensor]
+    if space.dim == 2:
+        dual = stream_solver(solver)
+        parts = [stream_fluxes(dual, K[rows], tol) for rows in batches(dual, K)]
+        return [fluxes for part in parts for fluxes in part]
+    if isinstance(space, BoxSpace):
+        return [fluxes for rows in batches(solver, K) for fluxes in curl_fluxes(solver, K[rows], tol)]
+    assert isinstance(space, MeshSpace)
+    return [equilibrated_fluxes(space, k, u) for k, u in zip(K, minimum.correctors, strict=True)]
+
+
+def _constant_flux(T: FloatArray, space: Space) -> Fluxes:
+    """sigma = 1, <1/K> = 1 / K_hom."""
+    return Fluxes(np.ones((1, 1)), 1.0 / T, partial(np.ones, (1, 1, len(space.weights))))
+
+
+def _directions(space: Space) -> FloatArray:
+    return space.directions if isinstance(space, MeshSpace) else np.eye(space.dim)
+
+
+def divided_for_bounds(cell: Cell) -> Cell:
+    """Hexahedra as tetrahedra, on which fluxes are equilibrated; other cells as they are."""
+    return subdivided(cell) if isinstance(cell, UnitCell) and cell.shape == "hexahedron" else cell
+
+
+def _check_bounds_available(space: Space) -> None:
+    """Raise CoefficientError in space on elements that are neither boxes nor straight simplices."""
+    if space.dim < 3 or isinstance(space, BoxSpace):
+        return
+    assert isinstance(space, MeshSpace)
+    if not isinstance(space.elements, Affine):
         raise CoefficientError(
-            f"got bounds = True on a cell that fills {space.weights.sum():.3g} of its period, needed a full one. "
-            "Solve without bounds."
+            f"{space.cell.name}: got bounds = True on curved {space.cell.shape} elements, needed straight tetrahedra or "
+            "hexahedra. Write first-order elements (gmsh: Mesh.ElementOrder=1), finer ones if their shape matters."
         )
-
-
-def lower_bound(solver: CellSolver, K: FloatArray, tensor: FloatArray, tol: float) -> FloatArray:
-    """Lower bounds (B, d, d) for the coefficients K (B, q) or (B, d, d, q), whose upper bounds are ``tensor``."""
-    if solver.space.dim == 1:
-        return tensor.copy()
-    dual = solver.solve(_turned_inverse(K), tol).tensor
-    return np.linalg.inv(_R @ dual @ _R.T)
-
-
-def _turned_inverse(K: FloatArray) -> FloatArray:
-    """R^T K^-1 R = K / det K for symmetric K in the plane."""
-    if K.ndim == 2:
-        return 1.0 / K
-    determinant = K[:, 0, 0] * K[:, 1, 1] - K[:, 0, 1] ** 2
-    return K / determinant[:, None, None]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from cellsolve.cells.boxes import BoxCell, box_cell
+from cellsolve.cells.curved import middle_owners
 from cellsolve.cells.inspection import CellReport, inspect_cell
 from cellsolve.cells.lattices import detect_period, periodic_classes
 from cellsolve.cells.mesh_files import read_cell
 from cellsolve.cells.periodicity import SideReport, check_periodicity
-from cellsolve.cells.unit_cell import UnitCell
+from cellsolve.cells.refinement import refined
+from cellsolve.cells.subdivision import subdivided
+from cellsolve.cells.unit_cell import UnitCell, straightened
 
 __all__ = [
     "BoxCell",
@@ -18,6 +21,10 @@ __all__ = [
     "check_periodicity",
     "detect_period",
     "inspect_cell",
+    "middle_owners",
     "periodic_classes",
     "read_cell",
+    "refined",
+    "straightened",
+    "subdivided",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "CurvedTraits",
     "completed",
     "curved_determinants",
+    "middle_owners",
     "reference_corners",
     "shape_functions",
     "straight_middles",
@@ -116,6 +117,11 @@ def shape_functions(shape: str, at: Floats) -> Floats:
     nodes = np.vstack([corners, *(corners[own].mean(axis=0)[None] for own in CURVED[shape].owners)])
     exponents = _exponents(shape)
     return np.asarray(_monomials(at, exponents) @ np.linalg.inv(_monomials(nodes, exponents)))
+
+
+def middle_owners(shape: Shape) -> tuple[Ints, ...]:
+    """The corners that each middle belongs to: the ends of its edge, those of its face, or all."""
+    return CURVED[shape].owners
 
 
 def straight_middles(points: Floats, elements: Ints, shape: Shape) -> Floats:

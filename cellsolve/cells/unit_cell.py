@@ -12,7 +12,7 @@ from cellsolve.cells.lattices import as_period
 from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape, extents, jacobian_determinants
 from cellsolve.errors import MeshError
 
-__all__ = ["UnitCell", "check_tolerance"]
+__all__ = ["UnitCell", "check_tolerance", "straightened"]
 
 _STRAIGHT = 1e-9
 """Middles off by less than this times the extent of the element are those of a straight one."""
@@ -114,6 +114,11 @@ def check_tolerance(name: str, match_tol: float) -> None:
     """Raises MeshError for a tolerance that is no small positive number."""
     if not 0.0 < match_tol <= 0.01:
         raise MeshError(f"{name}: got match_tol = {match_tol}, needed a number above 0 and up to 0.01.")
+
+
+def straightened(cell: UnitCell) -> UnitCell:
+    """The same cell with straight elements between its corners."""
+    return cell if cell.middles is None else replace(cell, middles=None)
 
 
 def _checked_points(cell: UnitCell) -> Floats:

@@ -51,6 +51,11 @@ class BoxSpace:
         """Are the quadrature points the nodes?"""
         return self.line.values is None
 
+    @property
+    def imposed(self) -> FloatArray:
+        """The unit vectors (d, d, 1)."""
+        return np.eye(self.dim)[:, :, None]
+
     @cached_property
     def points(self) -> FloatArray:
         return _tensor_grid(self.line.points, self.dim) @ self.period

@@ -27,19 +27,19 @@ IntArray = npt.NDArray[np.int64]
 
 
 def bubble_gain(space: MeshSpace, C: FloatArray, u: FloatArray) -> FloatArray:
-    """The gain (d, d) for one weighted coefficient C, (q,) or (d, d, q), at the correctors u (d, n) of first order."""
-    local, d = space.element_dofs.shape[1], space.dim
+    """The gain (m, m) for one weighted coefficient C, (q,) or (d, d, q), at the correctors u (m, n) of first order."""
+    local, count = space.element_dofs.shape[1], len(u)
     bubbles = _bubbles(space).ravel()
     mixed = _mixed(space)
     columns, C = np.ascontiguousarray(u.T), C.reshape(*C.shape[:-1], *space.elements.weights.shape)
-    terms = np.empty((d + 1, len(space.element_dofs), mixed.count))
+    terms = np.empty((count + 1, len(space.element_dofs), mixed.count))
     for part in element_parts(len(space.element_dofs), 8 * mixed.count * local):
         coupling, diagonal = mixed.matrices(part, C[..., part, :])
         v = columns[space.element_dofs[part]]
         v -= v[:, :1].copy()
-        v += space.elements.places(part)
-        terms[:d, part] = (coupling @ v).transpose(2, 0, 1)
-        terms[d, part] = diagonal
+        v += space.potentials(part)
+        terms[:count, part] = (coupling @ v).transpose(2, 0, 1)
+        terms[count, part] = diagonal
     *residuals, stiffness = (np.bincount(bubbles, term.ravel()) for term in terms)
     r = np.stack(residuals)
     gain: FloatArray = np.divide(r, stiffness, out=np.zeros_like(r), where=stiffness > 0) @ r.T

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from cellsolve.cells import UnitCell
+from cellsolve.cells import UnitCell, straightened
 from cellsolve.errors import MeshError
 from cellsolve.fem.elements import Elements, affine_elements, mapped_elements
 from cellsolve.fem.lagrange import MAX_ORDER, SIMPLICES, values_at_nodes
@@ -44,6 +44,7 @@ class CoupledSpace:
                 f"{cell.name}: got order = {order!r}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
                 "Choose an order in that range."
             )
+        cell = straightened(cell) if order == 1 else cell
         self.cell = cell
         self.dim = cell.dim
         self.order = order
@@ -54,7 +55,6 @@ class CoupledSpace:
         self.mortars = coupling.mortars
         self._free = coupling.free
         self.n_dofs = len(coupling.free)
-        self._refuse_pieces()
 
     def __repr__(self) -> str:
         return f"CoupledSpace({self.cell.name}, order={self.order}, n_dofs={self.n_dofs})"
@@ -63,17 +63,24 @@ class CoupledSpace:
         """The same elements with masters and slaves exchanged: what differs is the error of the coupling."""
         return CoupledSpace(self.cell, self.order, not self.exchanged)
 
-    def _refuse_pieces(self) -> None:
+    def of_order(self, order: int) -> CoupledSpace:
+        """Elements of another order on the same cell."""
+        return CoupledSpace(self.cell, order, self.exchanged)
+
+    @property
+    def imposed(self) -> FloatArray:
+        """The imposed gradients (d, d, 1)."""
+        return np.eye(self.dim)[:, :, None]
+
+    @cached_property
+    def pieces(self) -> IntArray | None:
+        """The piece (n,) that each unknown belongs to; None for one piece."""
         dofs = self.traces.element_dofs
         row, column = np.repeat(dofs[:, 0], dofs.shape[1] - 1), dofs[:, 1:].ravel()
         links = sp.csr_array((np.ones(len(row)), (row, column)), shape=(len(self.traces.places),) * 2)
         pattern = abs(self.P)
-        pieces, _ = connected_components(sp.csr_array(pattern.T @ (links @ pattern)), directed=False)
-        if pieces > 1:
-            raise MeshError(
-                f"{self.cell.name}: got {pieces} pieces that do not touch, needed one. "
-                "Remove the smaller pieces from the mesh: what floats in a pore does not conduct."
-            )
+        count, labels = connected_components(sp.csr_array(pattern.T @ (links @ pattern)), directed=False)
+        return None if count == 1 else np.asarray(labels, dtype=np.int64)
 
     @cached_property
     def nodes(self) -> FloatArray:
@@ -84,7 +91,7 @@ class CoupledSpace:
     @cached_property
     def elements(self) -> Elements:
         """Gradients and quadrature of the elements."""
-        affine = self.cell.shape in SIMPLICES
+        affine = self.cell.shape in SIMPLICES and self.cell.middles is None
         return affine_elements(self.cell, self.order) if affine else mapped_elements(self.cell, self.order)
 
     @cached_property

@@ -85,6 +85,12 @@ class Affine:
             result[:, part] = self.contract(part, C[..., part, :], table)
         return result
 
+    def total_gradients(self, part: slice, values: FloatArray) -> FloatArray:
+        """Gradients (m, d, elements, q) at the points of functions (elements, local, m) on some elements."""
+        slopes = self.reference.gradients(self.reference.points)  # (q, local, i)
+        result: FloatArray = np.einsum("elm,qli,eij->mjeq", values, slopes, self.inverse[part], optimize=True)
+        return result
+
     def contract(self, part: slice, C: FloatArray, table: FloatArray) -> FloatArray:
         """sum_q sum_ij (J^-1 C J^-T)_ij table_qij on some elements, C (b, m, q) or (b, d, d, m, q): (b, m, t)."""
         metric = _metric(self.inverse[part], C)

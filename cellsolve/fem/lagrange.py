@@ -12,10 +12,20 @@ import numpy.typing as npt
 import skfem
 from numpy.polynomial.legendre import leggauss
 
-from cellsolve.cells import UnitCell
+from cellsolve.cells import UnitCell, middle_owners
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["MAX_ORDER", "SIMPLICES", "Reference", "mesh_basis", "reference", "simplex_corners", "values_at_nodes"]
+__all__ = [
+    "MAX_ORDER",
+    "SIMPLICES",
+    "Reference",
+    "element_corners",
+    "mesh_basis",
+    "reference",
+    "reference_nodes",
+    "simplex_corners",
+    "values_at_nodes",
+]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -26,6 +36,12 @@ _MESHES: dict[str, type] = {
     "quad": skfem.MeshQuad,
     "tetra": skfem.MeshTet,
     "hexahedron": skfem.MeshHex,
+}
+_CURVED_MESHES: dict[str, type] = {
+    "triangle": skfem.MeshTri2,
+    "quad": skfem.MeshQuad2,
+    "tetra": skfem.MeshTet2,
+    "hexahedron": skfem.MeshHex2,
 }
 _ELEMENTS: dict[str, list[type[Any]]] = {
     "line": [skfem.ElementLineP1, skfem.ElementLineP2],
@@ -80,10 +96,56 @@ def values_at_nodes(shape: str, order: int, other: int) -> FloatArray:
 
 def mesh_basis(cell: UnitCell, order: int, quadrature_order: int | None = None) -> Any:
     """scikit-fem's basis, with the quadrature of cell problems of its order, or of another one."""
-    corners = cell.elements[:, _HEXAHEDRON] if cell.shape == "hexahedron" else cell.elements
-    mesh = _MESHES[cell.shape](np.ascontiguousarray(cell.points.T), np.ascontiguousarray(corners.T))
+    points, corners = np.ascontiguousarray(cell.points.T), element_corners(cell)
     element = _ELEMENTS[cell.shape][order - 1]()
-    return skfem.Basis(mesh, element, quadrature=_quadrature(cell.shape, quadrature_order or order))
+    if cell.middles is None:
+        mesh = _MESHES[cell.shape](points, np.ascontiguousarray(corners.T))
+        return skfem.Basis(mesh, element, quadrature=_quadrature(cell.shape, quadrature_order or order))
+    nodes = np.hstack([corners, _middles(cell, corners)])
+    mesh = _CURVED_MESHES[cell.shape](points, np.ascontiguousarray(nodes.T))
+    return skfem.Basis(mesh, element, quadrature=_curved_quadrature(cell.shape, order))
+
+
+def _middles(cell: UnitCell, corners: IntArray) -> IntArray:
+    """The further nodes (m, k) of curved elements, in scikit-fem's order for these corners.
+
+    A middle belongs to the corners of its edge, face or element; on the reference element it lies at their mean.
+    """
+    assert cell.middles is not None
+    nodes, count = reference_nodes(cell.shape, 2), corners.shape[1]
+    owners = middle_owners(cell.shape)
+    of = {frozenset(own.tolist()): number for number, own in enumerate(owners)}
+    in_file = (corners[:, :, None] == cell.elements[:, None, :]).argmax(axis=2)  # place of each corner
+    orders, kind = np.unique(in_file, axis=0, return_inverse=True)
+    sets = [np.flatnonzero(_owns(nodes[:count], node)) for node in nodes[count:]]
+    columns = np.array([[of[frozenset(order[own].tolist())] for own in sets] for order in orders])
+    return np.take_along_axis(cell.middles, columns[kind.ravel()], axis=1)
+
+
+def _owns(corners: FloatArray, node: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which corners an inner node of the reference element is a middle of: on simplices those of its edge, else those
+    that no coordinate tells from it."""
+    if len(corners) == corners.shape[1] + 1:
+        barycentric = np.concatenate([[1.0 - node.sum()], node])
+        return np.asarray(barycentric[_simplex_places(corners)] > 0.25)
+    return np.asarray((np.abs(corners - node) < 0.75).all(axis=1))
+
+
+def _simplex_places(corners: FloatArray) -> IntArray:
+    """0 for the origin, i for the unit vector e_i."""
+    return np.asarray(np.where(corners.any(axis=1), corners.argmax(axis=1) + 1, 0), dtype=np.int64)
+
+
+def reference_nodes(shape: str, order: int) -> FloatArray:
+    """Places (local, d) of the nodes on the reference element, corners first."""
+    return np.asarray(_ELEMENTS[shape][order - 1]().doflocs, dtype=float)
+
+
+def element_corners(cell: UnitCell) -> IntArray:
+    """Corners (m, k) in scikit-fem's order."""
+    if cell.shape == "hexahedron":
+        return cell.elements[:, _HEXAHEDRON]
+    return cell.elements if cell.shape == "quad" else simplex_corners(cell)
 
 
 def simplex_corners(cell: UnitCell) -> IntArray:
@@ -100,6 +162,14 @@ def _quadrature(shape: str, order: int) -> tuple[FloatArray, FloatArray]:
         return _walkington()
     degree = 2 * order + 1 if shape in ("quad", "hexahedron") else 2 * order
     X, weights = skfem.quadrature.get_quadrature(_ELEMENTS[shape][order - 1]().refdom, degree)
+    return np.asarray(X), np.asarray(weights)
+
+
+def _curved_quadrature(shape: str, order: int) -> tuple[FloatArray, FloatArray]:
+    """Two degrees more: what curved elements integrate is no polynomial."""
+    if shape == "tetra" and order == 2:
+        return _walkington()
+    X, weights = skfem.quadrature.get_quadrature(_ELEMENTS[shape][order - 1]().refdom, 2 * order + 3)
     return np.asarray(X), np.asarray(weights)
 
 

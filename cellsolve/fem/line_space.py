@@ -35,6 +35,11 @@ class LineSpace:
         return f"LineSpace(n={self.n}, order={self.order})"
 
     @property
+    def imposed(self) -> FloatArray:
+        """The unit gradient (1, 1, 1)."""
+        return np.ones((1, 1, 1))
+
+    @property
     def _length(self) -> float:
         """Signed length of an element."""
         return float(self.period[0, 0]) / self.n

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from cellsolve.cells import UnitCell
+from cellsolve.cells import UnitCell, straightened
 from cellsolve.errors import MeshError
 from cellsolve.fem.elements import Elements, affine_elements, mapped_elements
 from cellsolve.fem.lagrange import MAX_ORDER, SIMPLICES, values_at_nodes
-from cellsolve.fem.numbering import number_unknowns
+from cellsolve.fem.numbering import Numbering, number_unknowns, pieces_of
 from cellsolve.fem.pattern import Pattern, in_batches, pair_numbers
 from cellsolve.fem.space import FloatArray, batch_fastest
 
@@ -26,24 +26,50 @@ IntArray = npt.NDArray[np.int64]
 
 
 class MeshSpace:
-    """Periodic Lagrange elements of one order on a unit cell read from a file."""
+    """Periodic Lagrange elements of one order on a unit cell read from a file. Those of first order are straight.
 
-    def __init__(self, cell: UnitCell, order: int = 2):
+    ``directions`` (m, d): orthonormal rows, the mean gradients of its cell problems; all of them by default.
+    """
+
+    def __init__(self, cell: UnitCell, order: int = 2, directions: FloatArray | None = None):
         if not isinstance(order, int) or not 1 <= order <= MAX_ORDER[cell.shape]:
             raise MeshError(
                 f"{cell.name}: got order = {order!r}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
                 "Choose an order in that range."
             )
+        self.directions = np.eye(cell.dim) if directions is None else directions
+        cell = straightened(cell) if order == 1 else cell
+        self._adopt(cell, order, number_unknowns(cell, order))
+
+    def _adopt(self, cell: UnitCell, order: int, numbering: Numbering) -> None:
         self.cell = cell
         self.dim = cell.dim
         self.order = order
-        numbering = number_unknowns(cell, order)
         self.nodes = numbering.nodes
         self.n_dofs = len(self.nodes)
         self.element_dofs = numbering.element_dofs  # (elements, local)
 
     def __repr__(self) -> str:
         return f"MeshSpace({self.cell.name}, order={self.order}, n_dofs={self.n_dofs})"
+
+    def of_order(self, order: int) -> MeshSpace:
+        """Elements of another order on the same cell."""
+        return MeshSpace(self.cell, order, self.directions)
+
+    @property
+    def imposed(self) -> FloatArray:
+        """The imposed gradients (m, d, 1)."""
+        return self.directions[:, :, None]
+
+    def potentials(self, part: slice) -> FloatArray:
+        """Imposed potentials at the nodes of some elements (.., local, m), up to a constant an element."""
+        places = self.elements.places(part)
+        return places if len(self.directions) == self.dim else places @ self.directions.T
+
+    @cached_property
+    def pieces(self) -> IntArray | None:
+        """The piece (n,) that each unknown belongs to; None for one piece."""
+        return pieces_of(self.element_dofs, self.n_dofs)
 
     @cached_property
     def elements(self) -> Elements:
@@ -52,7 +78,7 @@ class MeshSpace:
 
     @property
     def _is_affine(self) -> bool:
-        return self.cell.shape in SIMPLICES
+        return self.cell.shape in SIMPLICES and self.cell.middles is None
 
     @cached_property
     def weights(self) -> FloatArray:

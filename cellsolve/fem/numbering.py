@@ -11,11 +11,18 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from cellsolve.cells import UnitCell, periodic_classes
-from cellsolve.errors import MeshError
 from cellsolve.fem.lagrange import SIMPLICES, mesh_basis, reference, simplex_corners
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Numbering", "element_parts", "number_distinct", "number_unknowns", "pair_keys", "reference_edges"]
+__all__ = [
+    "Numbering",
+    "element_parts",
+    "number_distinct",
+    "number_unknowns",
+    "pair_keys",
+    "pieces_of",
+    "reference_edges",
+]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -30,14 +37,22 @@ class Numbering:
     nodes: FloatArray
 
 
+def pieces_of(element_dofs: IntArray, n: int) -> IntArray | None:
+    """The piece (n,) that each of n unknowns belongs to; None for one piece. Each has a constant of its own."""
+    dofs = element_dofs.astype(np.int32)
+    first = np.repeat(dofs[:, 0], dofs.shape[1] - 1)
+    links = sp.coo_array((np.ones(first.size), (first, dofs[:, 1:].ravel())), shape=(n, n))
+    count, labels = connected_components(links, directed=False)
+    return np.asarray(labels, dtype=np.int64) if count > 1 else None
+
+
 def number_unknowns(cell: UnitCell, order: int) -> Numbering:
     """Unknowns of Lagrange elements of an order; on simplices of orders 1 and 2 corners come first."""
-    if cell.shape not in SIMPLICES or order > 2:
+    if cell.shape not in SIMPLICES or order > 2 or cell.middles is not None:
         return _from_places(cell, order)
     labels = periodic_classes(cell.points, cell.period, cell.match_tol)
     corners = simplex_corners(cell)
     first = Numbering(labels[corners], _placed(labels, cell.points))
-    _refuse_pieces(cell.name, first.element_dofs, len(first.nodes))
     if order == 1:
         return first
     number, low, high = _edges(cell, corners)
@@ -53,9 +68,7 @@ def _from_places(cell: UnitCell, order: int) -> Numbering:
     basis = mesh_basis(cell, order)
     places = np.ascontiguousarray(basis.doflocs.T)
     labels = periodic_classes(places, cell.period, cell.match_tol)
-    numbering = Numbering(labels[basis.element_dofs.T], _placed(labels, places))
-    _refuse_pieces(cell.name, numbering.element_dofs, len(numbering.nodes))
-    return numbering
+    return Numbering(labels[basis.element_dofs.T], _placed(labels, places))
 
 
 def _edges(cell: UnitCell, corners: IntArray) -> tuple[IntArray, IntArray, IntArray]:
@@ -133,17 +146,3 @@ def _first_of_each(labels: IntArray) -> IntArray:
     first = np.empty(int(labels.max()) + 1, dtype=np.int64)
     first[labels[::-1]] = np.arange(len(labels))[::-1]
     return first
-
-
-def _refuse_pieces(name: str, element_dofs: IntArray, n: int) -> None:
-    """Pieces that do not touch, also not across the period, have each a constant of their own: A would be singular."""
-    dofs = element_dofs.astype(np.int32)
-    first = np.repeat(dofs[:, 0], dofs.shape[1] - 1)
-    links = sp.coo_array((np.ones(first.size), (first, dofs[:, 1:].ravel())), shape=(n, n))
-    pieces, labels = connected_components(links, directed=False)
-    if pieces > 1:
-        sizes = sorted(np.bincount(labels).tolist())
-        raise MeshError(
-            f"{name}: got {pieces} pieces that do not touch ({sizes[0]} to {sizes[-1]} unknowns), needed one. "
-            "Remove the smaller pieces from the mesh: what floats in a pore does not conduct."
-        )

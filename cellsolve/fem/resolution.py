@@ -19,6 +19,7 @@ from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.smoothness import Look, needed_resolution
+from cellsolve.fem.space import FloatArray
 
 __all__ = ["Cell", "Ladder", "Space", "TensorSpace", "fitted_ladder", "space_ladder"]
 
@@ -57,20 +58,21 @@ class Ladder:
     fixed: bool
 
 
-def space_ladder(cell: Cell, order: int = 2) -> Ladder:
-    """The spaces to try on a cell for any coefficient; ``order`` is that of the elements on a mesh."""
+def space_ladder(cell: Cell, order: int = 2, directions: FloatArray | None = None) -> Ladder:
+    """The spaces to try on a cell for any coefficient; ``order`` is that of the elements on a mesh, ``directions`` are
+    those in which it conducts."""
     if isinstance(cell, UnitCell):
         other = order - 1 if order > 1 else 2
-        return Ladder((partial(MeshSpace, cell, order), partial(MeshSpace, cell, other)), fixed=True)
+        return Ladder(tuple(partial(MeshSpace, cell, p, directions) for p in (order, other)), fixed=True)
     if cell.n is None and cell.order is None:
         return Ladder(tuple(_elements(cell, n, p) for n, p in _BOX_STEPS[cell.dim]), fixed=False)
     n, p = cell.n or _FIXED_N, cell.order or _FIXED_ORDER
     return Ladder((_elements(cell, n, p), _elements(cell, n, p + 2)), fixed=True)
 
 
-def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2) -> Ladder:
+def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2, directions: FloatArray | None = None) -> Ladder:
     """The spaces to try on a cell for coefficients that can be looked at on any grid, to reach an error ``tol``."""
-    general = space_ladder(cell, order)
+    general = space_ladder(cell, order, directions)
     if general.fixed or cell.dim == 1:
         return general
     assert isinstance(cell, BoxCell)

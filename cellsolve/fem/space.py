@@ -1,6 +1,9 @@
 """The one discrete operator: on any cell, a cell problem is gradients D, weights w and points y_q.
 
-    A(K) = D^T diag(w K) D,     b_e = -D^T (w K e),     K_hom e.e = sum_q w_q (e + D theta)_q^T K_q (e + D theta)_q
+    A(K) = D^T diag(w K) D,     b_r = -D^T (w K g_r),     T_rs = sum_q w_q (g_r + D theta_r)_q^T K_q (g_s + D theta_s)_q
+
+The imposed gradients g_r, r = 1 .. m, are the unit vectors, and T is K_hom; on cells that do not conduct in all
+directions they are fewer.
 
 Shapes: functions (..., n), gradients and fluxes (..., d, q), coefficients (b, q) where K is a multiple of the
 identity and (b, d, d, q) where it is a tensor. In memory the problems b run fastest (`batch_fastest`): results do not
@@ -46,6 +49,11 @@ class PeriodicSpace(Protocol):
     @property
     def nodes(self) -> FloatArray:
         """Locations (n, d) of the nodal unknowns."""
+        ...
+
+    @property
+    def imposed(self) -> FloatArray:
+        """The imposed gradients g (m, d, q), or (m, d, 1) where they are constant."""
         ...
 
     def gradient(self, u: FloatArray) -> FloatArray:

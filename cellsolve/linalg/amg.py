@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,12 @@ import scipy.sparse as sp
 from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.constants import Constants
 
 __all__ = ["Multigrid", "multigrid"]
 
 IntArray = npt.NDArray[np.int64]
+AssembledSpace = TypeVar("AssembledSpace", MeshSpace, CoupledSpace)
 
 _COARSEST = 200  # unknowns of the coarsest level
 
@@ -63,14 +65,14 @@ class PCycle:
     interpolation: Any
     restriction: Any
     coarse: VCycle
+    constants: Constants  # of first order
 
     def __call__(self, r: FloatArray) -> FloatArray:
         from pyamg.relaxation.relaxation import gauss_seidel
 
         u = np.zeros_like(r)
         gauss_seidel(self.fine, u, r, sweep="forward")
-        coarse_residual = self.restriction @ (r - self.fine @ u)
-        coarse_residual -= coarse_residual.mean()
+        coarse_residual = self.constants.removed(self.restriction @ (r - self.fine @ u))
         u += self.interpolation @ self.coarse(coarse_residual)
         gauss_seidel(self.fine, u, r, sweep="backward")
         return u
@@ -84,43 +86,39 @@ class Multigrid:
     """A cycle for each coefficient."""
 
     cycles: Sequence[Cycle]
+    constants: Constants
 
     def apply(self, R: FloatArray) -> FloatArray:
         z = np.empty_like(R)
         for cycle, rows, out in zip(self.cycles, R, z, strict=True):
             for r, target in zip(rows, out, strict=True):
-                target[:] = cycle(r - r.mean())
-        z -= z.mean(axis=-1, keepdims=True)
-        return z
+                target[:] = cycle(self.constants.removed(r))
+        return self.constants.removed(z)
 
     def take(self, rows: IntArray) -> Multigrid:
-        return Multigrid([self.cycles[i] for i in rows])
+        return Multigrid([self.cycles[i] for i in rows], self.constants)
 
     def below(self) -> Multigrid | None:
         """The cycles for the matrices of first order that those of higher order rest on."""
-        coarse = [cycle.coarse for cycle in self.cycles if isinstance(cycle, PCycle)]
-        return Multigrid(coarse) if coarse else None
+        above = [cycle for cycle in self.cycles if isinstance(cycle, PCycle)]
+        return Multigrid([cycle.coarse for cycle in above], above[0].constants) if above else None
 
 
-def multigrid(space: MeshSpace | CoupledSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
+def multigrid(space: AssembledSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
     """A hierarchy for each of the matrices of a space."""
-    interpolation = None if space.order == 1 else sp.csr_matrix(_from_first_order(space))
-    return Multigrid([_cycle(A, interpolation, space.dim) for A in matrices])
+    if space.order == 1:
+        cycles: list[Cycle] = [VCycle(_hierarchy(sp.csr_matrix(A), space.dim, _ONE_SWEEP)) for A in matrices]
+    else:
+        lower = space.of_order(1)
+        interpolation, constants = sp.csr_matrix(space.interpolation(lower)), Constants(lower.pieces)
+        cycles = [_p_cycle(A, interpolation, constants, space.dim) for A in matrices]
+    return Multigrid(cycles, Constants(space.pieces))
 
 
-def _from_first_order(space: MeshSpace | CoupledSpace) -> sp.csr_array:
-    if isinstance(space, CoupledSpace):
-        return space.interpolation(CoupledSpace(space.cell, 1, space.exchanged))
-    return space.interpolation(MeshSpace(space.cell, 1))
-
-
-def _cycle(A: sp.csr_array, interpolation: Any | None, dim: int) -> Cycle:
-    fine = sp.csr_matrix(A)
-    if interpolation is None:
-        return VCycle(_hierarchy(fine, dim, _ONE_SWEEP))
-    restriction = interpolation.T.tocsr()
+def _p_cycle(A: sp.csr_array, interpolation: Any, constants: Constants, dim: int) -> PCycle:
+    fine, restriction = sp.csr_matrix(A), interpolation.T.tocsr()
     coarse = VCycle(_hierarchy(sp.csr_matrix(restriction @ fine @ interpolation), dim, _TWO_SWEEPS))
-    return PCycle(fine, interpolation, restriction, coarse)
+    return PCycle(fine, interpolation, restriction, coarse, constants)
 
 
 def _hierarchy(A: Any, dim: int, smoothers: dict[str, Any]) -> Any:

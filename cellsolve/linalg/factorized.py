@@ -1,6 +1,6 @@
 """Direct: sparse LU of each A(K), and of the constant-coefficient operator for Green on meshes.
 
-A is singular on constants: the first unknown is fixed to zero, the mean is taken out of the solution.
+A is singular on constants: one unknown of each piece is fixed to zero, means are taken out of the solution.
 """
 
 from __future__ import annotations
@@ -17,39 +17,52 @@ import scipy.sparse.linalg as spla
 from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.constants import Constants
 from cellsolve.linalg.green import Scaled, isotropic_part
 from cellsolve.linalg.preconditioner import Preconditioner
 
-__all__ = ["Direct", "Shared", "direct", "factorize", "green_jacobi", "solve_factorized"]
+__all__ = ["Direct", "Factorization", "Shared", "direct", "factorize", "green_jacobi"]
 
 IntArray = npt.NDArray[np.int64]
 
 
-def factorize(A: sp.csr_array) -> Any:
-    """Sparse LU of A without its first unknown, in symmetric mode; None where A has one unknown only."""
-    if A.shape[0] == 1:
-        return None
+@dataclass(frozen=True, slots=True, eq=False)
+class Factorization:
+    """Sparse LU of A without the unknowns that are not ``free``; None where there is none."""
+
+    factor: Any
+    free: npt.NDArray[np.bool_]  # (n,)
+    constants: Constants
+
+    def solve(self, R: FloatArray) -> FloatArray:
+        """Mean-free solutions of A u = R for rows R (m, n), constants projected out on both sides: symmetric."""
+        u = np.zeros_like(R)
+        if self.factor is not None:
+            u[:, self.free] = self.factor.solve(np.ascontiguousarray(self.constants.removed(R)[:, self.free].T)).T
+        return self.constants.removed(u)
+
+
+def factorize(A: sp.csr_array, pieces: IntArray | None = None) -> Factorization:
+    """Factorize A in symmetric mode; ``pieces`` (n,) of the unknowns, None for one piece."""
+    constants = Constants(pieces)
+    free = np.ones(A.shape[0], dtype=np.bool_)
+    free[constants.anchors()] = False
+    if not free.any():
+        return Factorization(None, free, constants)
+    inner = A[1:, 1:] if pieces is None else A[free][:, free]
     options = {"SymmetricMode": True}
-    return spla.splu(sp.csc_array(A[1:, 1:]), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
-
-
-def solve_factorized(factor: Any, R: FloatArray) -> FloatArray:
-    """Mean-free solutions of A u = R for rows R (m, n), constants projected out on both sides: a symmetric operator."""
-    u = np.zeros_like(R)
-    if factor is not None:
-        u[:, 1:] = factor.solve(np.ascontiguousarray((R - R.mean(axis=-1, keepdims=True))[:, 1:].T)).T
-    u -= u.mean(axis=-1, keepdims=True)
-    return u
+    factor = spla.splu(sp.csc_array(inner), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
+    return Factorization(factor, free, constants)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Direct:
     """The inverse itself, a factorization a coefficient; conjugate gradients then check and polish in few steps."""
 
-    factors: list[Any]
+    factors: list[Factorization]
 
     def apply(self, R: FloatArray) -> FloatArray:
-        return np.stack([solve_factorized(factor, rows) for factor, rows in zip(self.factors, R, strict=True)])
+        return np.stack([factor.solve(rows) for factor, rows in zip(self.factors, R, strict=True)])
 
     def take(self, rows: IntArray) -> Direct:
         return Direct([self.factors[i] for i in rows])
@@ -59,18 +72,18 @@ class Direct:
 class Shared:
     """One factorization for all coefficients: Green on a mesh."""
 
-    factor: Any
+    factor: Factorization
 
     def apply(self, R: FloatArray) -> FloatArray:
-        return solve_factorized(self.factor, R.reshape(-1, R.shape[-1])).reshape(R.shape)
+        return self.factor.solve(R.reshape(-1, R.shape[-1])).reshape(R.shape)
 
     def take(self, rows: IntArray) -> Shared:  # noqa: ARG002 (one state serves every row)
         return self
 
 
-def direct(matrices: Sequence[sp.csr_array]) -> Direct:
-    """Factorize each of the matrices."""
-    return Direct([factorize(A) for A in matrices])
+def direct(matrices: Sequence[sp.csr_array], pieces: IntArray | None = None) -> Direct:
+    """Factorize each of the matrices; ``pieces`` of their unknowns."""
+    return Direct([factorize(A, pieces) for A in matrices])
 
 
 def green_jacobi(space: MeshSpace | CoupledSpace, K: FloatArray, green: Preconditioner) -> Scaled:

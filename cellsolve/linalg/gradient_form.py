@@ -1,6 +1,6 @@
 """The energies of cell problems on any space, with the nodal values of the correctors as unknowns.
 
-energy_r(u) = sum_q (e_r + D u)^T C (e_r + D u),     C = w K
+energy_r(u) = sum_q (g_r + D u)^T C (g_r + D u),     C = w K
 """
 
 from __future__ import annotations
@@ -27,21 +27,18 @@ class GradientForm:
     guess: FloatArray | None = None
 
     def start(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        space, b, d = self.space, len(self.C), self.space.dim
-        first_flux = flux(self.C, batch_fastest(np.broadcast_to(self._identity, (b, d, d, self.C.shape[-1]))))
-        energy: FloatArray = np.einsum("brrq->br", first_flux)
+        space, b, m = self.space, len(self.C), len(self.space.imposed)
+        g = batch_fastest(np.broadcast_to(space.imposed, (b, m, space.dim, self.C.shape[-1])))
+        first_flux = flux(self.C, g)
+        energy: FloatArray = np.einsum("briq,briq->br", g, first_flux)
         r = -space.divergence(first_flux)
         if self.guess is None:
-            return batch_fastest(np.zeros((b, d, space.n_dofs))), r, energy
+            return batch_fastest(np.zeros((b, m, space.n_dofs))), r, energy
         u = batch_fastest(self.guess.copy())
         lowered = np.einsum("brn,brn->br", r, u) + np.einsum("brn,brn->br", u, r - self.apply(u))
         good = helpful(lowered, energy)
         u *= good[:, None, None]
         return u, r - self.apply(u), energy - np.where(good[:, None], lowered, 0.0)
-
-    @property
-    def _identity(self) -> FloatArray:
-        return np.eye(self.space.dim)[:, :, None]
 
     def apply(self, p: FloatArray) -> FloatArray:
         return self.space.divergence(flux(self.C, self.space.gradient(p)))
@@ -51,7 +48,7 @@ class GradientForm:
 
     def evaluate(self, u: FloatArray) -> tuple[FloatArray, FloatArray, TotalGradients]:
         E = self.space.gradient(u)
-        E += self._identity
+        E += self.space.imposed
         F = flux(self.C, E)
         return energy_tensor(E, F), -self.space.divergence(F), TotalGradients(E, self.C, self.space.weights)
 

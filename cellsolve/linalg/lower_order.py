@@ -31,7 +31,7 @@ def gain_over_lower_order(form: MatrixForm, u: FloatArray, T: FloatArray) -> Flo
     A little too large, by what iterations leave: they start from u at the nodes of the lower order.
     """
     space = form.system.space
-    lower = MeshSpace(space.cell, space.order - 1)
+    lower = space.of_order(space.order - 1)
     P = space.interpolation(lower)
     matrices = [sp.csr_array(P.T @ A @ P) for A in form.system.each()]
     M = _preconditioner(form, lower, matrices)
@@ -50,7 +50,7 @@ def _preconditioner(form: MatrixForm, lower: MeshSpace, matrices: list[sp.csr_ar
         below = form.M.below()
         assert below is not None
         return below
-    return factorized.direct(matrices) if lower.dim == 2 else amg.multigrid(lower, matrices)
+    return factorized.direct(matrices, lower.pieces) if lower.dim == 2 else amg.multigrid(lower, matrices)
 
 
 def _trace(T: FloatArray) -> FloatArray:

@@ -3,7 +3,8 @@
     energy_r(u) = c_r - 2 b_r . u + u . A u,     A = sum_e P_e^T A_e P_e,     b_r = -sum_e P_e^T A_e y_r
     T_rs = sum_e (y_r + u_r) . A_e (y_s + u_s)
 
-A_e are element matrices and y the places of their nodes. The tensor and true residuals are summed over elements: where
+A_e are element matrices and y_r the values of the imposed potential at their nodes: for unit gradients, their places.
+The tensor and true residuals are summed over elements: where
 c is much larger than K_hom, as for stiff inclusions, the first line would be a small difference of large numbers.
 """
 
@@ -44,23 +45,23 @@ class CellMatrices:
         return CellMatrices(self.space, of_problems(self.C, rows), self.blocks[rows], self.entries[rows])
 
     def evaluate(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """T (b, d, d) and b - A u (b, d, n) of correctors (b, d, n), element by element.
+        """T (b, m, m) and b - A u (b, m, n) of correctors (b, m, n), element by element.
 
         v = y + u less its value at the first node of the element: nothing where a stiff element moves as a whole.
         """
-        space, (b, d, n) = self.space, u.shape
+        space, (b, m, n) = self.space, u.shape
         dofs, numbers = space.element_dofs, pair_numbers(space.element_dofs.shape[1])
         columns = np.ascontiguousarray(u.swapaxes(1, 2))
-        T, fluxes = np.zeros((b, d, d)), np.empty((d, b, *dofs.shape))
+        T, fluxes = np.zeros((b, m, m)), np.empty((m, b, *dofs.shape))
         for part in _parts(space, b):
             v = columns.take(dofs[part], axis=1)
             v -= v[:, :, :1].copy()
-            v += space.elements.places(part)
+            v += space.potentials(part)
             flux = self.blocks[:, part].take(numbers, axis=-1) @ v
-            T += v.reshape(b, -1, d).swapaxes(1, 2) @ flux.reshape(b, -1, d)
+            T += v.reshape(b, -1, m).swapaxes(1, 2) @ flux.reshape(b, -1, m)
             fluxes[:, :, part] = np.moveaxis(flux, -1, 0)
         rows = in_batches(dofs, b, n)
-        r = np.empty((b, n, d)).swapaxes(1, 2)
+        r = np.empty((b, n, m)).swapaxes(1, 2)
         for row, flux in enumerate(fluxes):
             r[:, row] = -np.bincount(rows, flux.ravel(), b * n).reshape(b, n)
         return 0.5 * (T + T.swapaxes(1, 2)), r
@@ -92,7 +93,8 @@ class MatrixForm:
 
     def start(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         space, b = self.system.space, len(self.system.C)
-        u = np.zeros((b, space.n_dofs, space.dim)).swapaxes(1, 2) if self.guess is None else self.guess.copy()
+        shape = (b, space.n_dofs, len(space.imposed))
+        u = np.zeros(shape).swapaxes(1, 2) if self.guess is None else self.guess.copy()
         T, r = self.system.evaluate(u)
         return u, r, np.einsum("brr->br", T).copy()
 
@@ -122,7 +124,7 @@ def _multiplied(A: sp.csr_array, p: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CorrectorGradients:
-    """Solutions by their correctors u (b, d, n); gradients are computed when they are asked for."""
+    """Solutions by their correctors u (b, m, n); gradients are computed when they are asked for."""
 
     space: MeshSpace
     C: FloatArray
@@ -130,8 +132,8 @@ class CorrectorGradients:
 
     @property
     def E(self) -> FloatArray:
-        """I + grad u at the quadrature points (b, d, d, q)."""
-        E: FloatArray = self.space.gradient(self.u) + np.eye(self.space.dim)[:, :, None]
+        """g + grad u at the quadrature points (b, m, d, q)."""
+        E: FloatArray = self.space.gradient(self.u) + self.space.imposed
         return E
 
     @property

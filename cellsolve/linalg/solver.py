@@ -71,7 +71,7 @@ class CellSolver:
         space = self.space
         if isinstance(space, BoxSpace) and space.is_collocated:
             return max(1, int(_VECTOR_FLOATS // (space.dim * space.n_dofs)))
-        return max(1, _BATCH_FLOATS // (space.dim**2 * len(space.weights)))
+        return max(1, _BATCH_FLOATS // (space.dim * len(space.imposed) * len(space.weights)))
 
     def choose(self, K: FloatArray) -> Method | Literal["flux", "schroedinger"]:
         """The method for these coefficients: what the caller asked for, or by dimension, size and smoothness."""
@@ -152,7 +152,7 @@ class CellSolver:
     ) -> Preconditioner:
         """The same on a mesh, with the matrices of the coefficients."""
         if method == "direct":
-            return factorized.direct(matrices)
+            return factorized.direct(matrices, space.pieces)
         if method == "amg":
             return amg.multigrid(space, matrices)
         green = self._green(len(K))
@@ -161,7 +161,7 @@ class CellSolver:
     def _green(self, count: int) -> Preconditioner:
         """(-Laplacian)^-1 for ``count`` coefficients: on a mesh: a factorization, in 3-D a multigrid cycle."""
         if self.space.dim == 3:
-            return amg.Multigrid([*self._cycle.cycles] * count)
+            return amg.Multigrid([*self._cycle.cycles] * count, self._cycle.constants)
         return self._factorization
 
     @cached_property
@@ -172,7 +172,7 @@ class CellSolver:
     @cached_property
     def _factorization(self) -> factorized.Shared:
         assert isinstance(self.space, MeshSpace | CoupledSpace)
-        return factorized.Shared(factorized.factorize(self.space.matrix(self.space.weights)))
+        return factorized.Shared(factorized.factorize(self.space.matrix(self.space.weights), self.space.pieces))
 
     def _constant_flux(self, K: FloatArray, on_solved: OnSolved | None) -> CellMinimum:
         """d = 1:  K_hom = 1 / sum w/K,  1 + D theta = K_hom / K."""

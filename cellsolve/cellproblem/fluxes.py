@@ -1,0 +1,70 @@
+"""Fluxes without divergence, whose energies bound effective tensors from below.
+
+    K_hom xi.xi  >=  2 <sigma.xi> - <sigma.K^-1 sigma>,     div sigma = 0, sigma.n = 0 on walls
+
+because <sigma.(xi + grad theta)> = <sigma>.xi. For all combinations sum_k c_k sigma_k of m fluxes at once:
+
+    K_hom >= S D^-1 S^T,     S_ik = <sigma_k>_i,     D_kl = <sigma_k.K^-1 sigma_l>
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellsolve.fem.space import FloatArray, flux
+
+__all__ = ["Fluxes", "applied", "gap_densities", "inverse_at"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fluxes:
+    """``mean`` S (d, m) and ``energy`` D (m, m) of m fluxes of one coefficient; ``field`` gives them at the quadrature
+    points (m, d, q)."""
+
+    mean: FloatArray
+    energy: FloatArray
+    field: Callable[[], FloatArray]
+
+    @property
+    def shares(self) -> FloatArray:
+        """c = D^-1 S^T (m, d): the combination of fluxes that is best for each mean gradient."""
+        scale = 1.0 / np.sqrt(np.diag(self.energy))
+        c: FloatArray = scale[:, None] * np.linalg.solve(
+            scale[:, None] * self.energy * scale, scale[:, None] * self.mean.T
+        )
+        return c
+
+    @property
+    def lower(self) -> FloatArray:
+        """S D^-1 S^T (d, d)."""
+        L: FloatArray = self.mean @ self.shares
+        return 0.5 * (L + L.T)
+
+
+def gap_densities(
+    fluxes: Fluxes, E: FloatArray, K: FloatArray, weights: FloatArray, directions: FloatArray
+) -> FloatArray:
+    """Where a bracket is wide (q,): w r.K r, r = E - K^-1 sigma, summed over mean gradients. The sum over q is
+    trace(T - S D^-1 S^T).
+
+    ``E`` (m, d, q): total gradients for the mean gradients ``directions`` (m, d); K (q,) or (d, d, q).
+    """
+    sigma = np.einsum("mk,kiq->miq", directions @ fluxes.shares.T, fluxes.field())
+    r = E - applied(inverse_at(K), sigma)
+    density: FloatArray = weights * np.einsum("miq,miq->q", r, applied(K, r))
+    return density
+
+
+def inverse_at(K: FloatArray) -> FloatArray:
+    """K^-1 at points: (q,) or (d, d, q)."""
+    if K.ndim == 1:
+        return 1.0 / K
+    return np.ascontiguousarray(np.moveaxis(np.linalg.inv(np.moveaxis(K, -1, 0)), 0, -1))
+
+
+def applied(K: FloatArray, field: FloatArray) -> FloatArray:
+    """K times fields (m, d, q)."""
+    return flux(K[None], field[None])[0]
