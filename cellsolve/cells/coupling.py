@@ -125,7 +125,7 @@ def _refuse_bent(cell: UnitCell, number: int, held: list[Ints]) -> None:
     tolerance = cell.match_tol * longest_vector(cell.period)
     for elements, facet in zip(held, SHAPES[cell.shape].facets, strict=True):
         columns = [k for k, own in enumerate(middle_owners(cell.shape)) if set(own) <= set(facet)]
-        bent = int((off[np.ix_(elements, columns)] > tolerance).any(axis=1).sum())
+        bent = int((off[np.ix_(elements, np.array(columns, dtype=np.int64))] > tolerance).any(axis=1).sum())
         if bent:
             raise PeriodicityError(
                 f"{cell.name}: {bent} facets on side {number} are curved within it, needed straight ones to couple "

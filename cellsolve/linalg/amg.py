@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,6 @@ from cellsolve.linalg.constants import Constants
 __all__ = ["Multigrid", "multigrid"]
 
 IntArray = npt.NDArray[np.int64]
-AssembledSpace = TypeVar("AssembledSpace", MeshSpace, CoupledSpace)
 
 _COARSEST = 200  # unknowns of the coarsest level
 
@@ -104,15 +103,23 @@ class Multigrid:
         return Multigrid([cycle.coarse for cycle in above], above[0].constants) if above else None
 
 
-def multigrid(space: AssembledSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
+def multigrid(space: MeshSpace | CoupledSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
     """A hierarchy for each of the matrices of a space."""
     if space.order == 1:
         cycles: list[Cycle] = [VCycle(_hierarchy(sp.csr_matrix(A), space.dim, _ONE_SWEEP)) for A in matrices]
     else:
-        lower = space.of_order(1)
-        interpolation, constants = sp.csr_matrix(space.interpolation(lower)), Constants(lower.pieces)
+        interpolation, constants = _first_order(space)
         cycles = [_p_cycle(A, interpolation, constants, space.dim) for A in matrices]
     return Multigrid(cycles, Constants(space.pieces))
+
+
+def _first_order(space: MeshSpace | CoupledSpace) -> tuple[Any, Constants]:
+    """Interpolation from first-order elements of the same kind, and their constants."""
+    if isinstance(space, CoupledSpace):
+        coupled = space.of_order(1)
+        return sp.csr_matrix(space.interpolation(coupled)), Constants(coupled.pieces)
+    lower = space.of_order(1)
+    return sp.csr_matrix(space.interpolation(lower)), Constants(lower.pieces)
 
 
 def _p_cycle(A: sp.csr_array, interpolation: Any, constants: Constants, dim: int) -> PCycle:
