@@ -6,7 +6,7 @@ P projects on polynomials of one degree less. delta_a lives on the elements roun
 nothing, on faces at a it has minus the share of the jumps that the hat function lambda_a gives to a, its divergence is
 minus the share of the divergence, and among all such it has the least energy <delta.K^-1 delta> (Braess, Schoeberl 2008).
 The shares of a patch balance because theta solves the discrete problem; what stopping early leaves is spread over the
-patch, and carried off along a tree of elements afterwards: sigma has no divergence whatever theta is.
+patch where it conducts best, and carried off along a tree of elements afterwards: sigma has no divergence whatever theta is.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ def equilibrated_fluxes(space: MeshSpace, K: FloatArray, u: FloatArray) -> Fluxe
     at_points = K.reshape(*K.shape[:-1], len(elements.faces), -1)
     inverse = inverse_at(K).reshape(at_points.shape)
     phi = np.concatenate([_outflow(space, elements, part, at_points, u) for part in elements.parts()])
-    phi += _corrections(elements, inverse, phi)
-    carry_off(phi, elements.faces)
+    conductance = _conductance(inverse)
+    phi += _corrections(elements, inverse, conductance, phi)
+    carry_off(phi, elements.faces, conductance)
     return _measured(elements, phi, inverse)
 
 
@@ -78,13 +79,19 @@ def _applied(K: FloatArray, field: FloatArray) -> FloatArray:
     return product.reshape(field.shape)
 
 
-def _corrections(elements: FaceFluxes, inverse: FloatArray, phi: FloatArray) -> FloatArray:
+def _conductance(inverse: FloatArray) -> FloatArray:
+    """How well elements conduct (e,), of K^-1 (e, q) or (d, d, e, q)."""
+    resistance: FloatArray = inverse if inverse.ndim == 2 else np.einsum("iieq->eq", inverse)
+    return 1.0 / resistance.max(axis=1)
+
+
+def _corrections(elements: FaceFluxes, inverse: FloatArray, conductance: FloatArray, phi: FloatArray) -> FloatArray:
     """sum_a delta_a as outflows, like phi (e, d + 1, f, m); ``inverse`` = K^-1 (e, q) or (d, d, e, q)."""
     patches = find_patches(elements)
     jump, mass = _jumps(elements.faces, phi), _mass(elements, inverse)
     total = np.zeros_like(phi)
     for faces, rows in patches.groups(_CHUNK, elements.per_face):
-        problem = _Problem.of(elements, patches, rows, faces, phi, jump)
+        problem = _Problem.of(elements, patches, rows, faces, phi, jump, conductance)
         delta = problem.solve(mass)
         for i in range(elements.dim + 1):
             for side in range(elements.dim):
@@ -153,7 +160,14 @@ class _Problem:
 
     @classmethod
     def of(
-        cls, elements: FaceFluxes, patches: Patches, rows: IntArray, faces: int, phi: FloatArray, jump: FloatArray
+        cls,
+        elements: FaceFluxes,
+        patches: Patches,
+        rows: IntArray,
+        faces: int,
+        phi: FloatArray,
+        jump: FloatArray,
+        conductance: FloatArray,
     ) -> _Problem:
         f, d = elements.per_face, elements.dim
         element, side, sign = patches.element[rows], patches.side[rows], patches.sign[rows]
@@ -164,7 +178,8 @@ class _Problem:
         out = phi[element].mean(axis=3).sum(axis=2) / (d + 1)  # of the whole element, this corner's part
         source = -out
         missing = (source - given.mean(axis=3).sum(axis=2)).sum(axis=1, keepdims=True)
-        source = source - missing / rows.shape[1]
+        share = conductance[element]
+        source = source - missing * (share / share.sum(axis=1, keepdims=True))[..., None]
         column = patches.face[rows][..., None] * f + np.arange(f)
         column = np.where(sign[..., None] == 0, faces * f, column)
         return cls(element, patches.corner[rows], side, column, sign, given, source, faces * f)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from cellsolve.cells.boxes import BoxCell, box_cell
 from cellsolve.cells.curved import middle_owners
+from cellsolve.cells.detection import detect_period
 from cellsolve.cells.inspection import CellReport, inspect_cell
-from cellsolve.cells.lattices import detect_period, periodic_classes
+from cellsolve.cells.lattices import periodic_classes
 from cellsolve.cells.mesh_files import read_cell
 from cellsolve.cells.periodicity import SideReport, check_periodicity
 from cellsolve.cells.refinement import refined

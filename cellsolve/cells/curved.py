@@ -111,17 +111,17 @@ def _traits(shape: str) -> CurvedTraits:
 CURVED: dict[str, CurvedTraits] = {shape: _traits(shape) for shape in SHAPES}
 
 
+def middle_owners(shape: Shape) -> tuple[Ints, ...]:
+    """The corners that each middle belongs to: the ends of its edge, those of its face, or all."""
+    return CURVED[shape].owners
+
+
 def shape_functions(shape: str, at: Floats) -> Floats:
     """The functions (q, k) of corners and middles at points (q, d) of the reference element."""
     corners = reference_corners(shape)
     nodes = np.vstack([corners, *(corners[own].mean(axis=0)[None] for own in CURVED[shape].owners)])
     exponents = _exponents(shape)
     return np.asarray(_monomials(at, exponents) @ np.linalg.inv(_monomials(nodes, exponents)))
-
-
-def middle_owners(shape: Shape) -> tuple[Ints, ...]:
-    """The corners that each middle belongs to: the ends of its edge, those of its face, or all."""
-    return CURVED[shape].owners
 
 
 def straight_middles(points: Floats, elements: Ints, shape: Shape) -> Floats:

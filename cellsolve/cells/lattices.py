@@ -4,21 +4,16 @@ vectors.
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import ConvexHull, KDTree, QhullError
+from scipy.spatial import KDTree
 
 from cellsolve.cells.shapes import Floats, Ints
 from cellsolve.errors import MeshError
 
-__all__ = ["as_period", "close_pairs", "detect_period", "longest_vector", "periodic_classes"]
-
-_ANGLE = 1e-6
-"""Two facets of a hull whose unit normals differ by less lie in one side."""
+__all__ = ["as_period", "close_pairs", "group_on_torus", "longest_vector", "periodic_classes"]
 
 
 def as_period(name: str, period: ArrayLike, dim: int) -> Floats:
@@ -51,10 +46,17 @@ def periodic_classes(points: Floats, period: Floats, tolerance: float) -> Ints:
     from 0 to m - 1 in the order of first appearance. Holds for skewed lattices and for round-off of either
     sign.
     """
+    return group_on_torus(points, period, tolerance * longest_vector(period))
+
+
+def group_on_torus(points: Floats, period: Floats, tolerance: float) -> Ints:
+    """As ``periodic_classes``, with the tolerance as a length."""
+    if not len(points):
+        return np.zeros(0, dtype=np.int64)
     fractions = (points - points[:1]) @ np.linalg.inv(period)
     fractions -= np.floor(fractions)
     fractions[fractions >= 1.0] = 0.0
-    pairs = _pairs_on_torus(fractions, period, tolerance * longest_vector(period))
+    pairs = _pairs_on_torus(fractions, period, tolerance)
     graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(len(points),) * 2)
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
@@ -72,56 +74,3 @@ def _pairs_on_torus(fractions: Floats, period: Floats, tolerance: float) -> Ints
     step = fractions[pairs[:, 0]] - fractions[pairs[:, 1]]
     near = np.linalg.norm((step - np.round(step)) @ period, axis=1) <= tolerance
     return np.asarray(pairs[near], dtype=np.int64)
-
-
-def detect_period(points: Floats) -> Floats:
-    """Edge vectors (d, d) of the convex hull if it is a parallelepiped, else the sides of the bounding box.
-
-    A convex polytope whose facets have exactly the normals +-n_1 .. +-n_d is a parallelepiped, and its edges
-    solve n_a . p_b = 0 (a != b). The rows are ordered so that p_i points along axis i, as far as can be.
-    """
-    box = np.diag(np.ptp(points, axis=0))
-    normals = _side_normals(points) if points.shape[1] > 1 else None
-    if normals is None or np.allclose(np.abs(normals).max(axis=1), 1.0, atol=_ANGLE):
-        return box
-    widths = np.ptp(points @ normals.T, axis=0)
-    return _along_axes(_snapped(points, (np.linalg.inv(normals) * widths).T))
-
-
-def _side_normals(points: Floats) -> Floats | None:
-    """The d unit normals of a hull that is a parallelepiped (d, d), else None."""
-    try:
-        hull = ConvexHull(points)
-    except QhullError:
-        return None
-    normals = hull.equations[_hull_areas(points[hull.simplices]) > _ANGLE**2 * hull.area, :-1]
-    found: list[Floats] = []
-    while len(normals) and len(found) <= 2 * points.shape[1]:
-        found.append(normals[0])
-        normals = normals[np.abs(normals - normals[0]).max(axis=1) > _ANGLE]
-    sides = [a for i, a in enumerate(found) if any(np.abs(a + b).max() <= _ANGLE for b in found[i + 1 :])]
-    return np.array(sides) if len(found) == 2 * len(sides) else None
-
-
-def _hull_areas(simplices: Floats) -> Floats:
-    """Measures of the facets (f, d, d) of a hull, up to a factor: the square root of Gram's determinant."""
-    edges = simplices[:, 1:] - simplices[:, :1]
-    return np.asarray(np.sqrt(np.abs(np.linalg.det(edges @ edges.swapaxes(1, 2)))))
-
-
-def _snapped(points: Floats, edges: Floats) -> Floats:
-    """The same edges as differences of nodes, free of the hull's round-off."""
-    fractions = points @ np.linalg.inv(edges)
-    fractions -= fractions.min(axis=0)
-    origin = np.argmin(np.abs(fractions).max(axis=1))
-    corners = [np.argmin(np.abs(fractions - unit).max(axis=1)) for unit in np.eye(len(edges))]
-    return np.asarray(points[corners] - points[origin])
-
-
-def _along_axes(edges: Floats) -> Floats:
-    dim = len(edges)
-    unit = np.abs(edges) / np.linalg.norm(edges, axis=1)[:, None]
-    orders = list(permutations(range(dim)))
-    scores = [np.round(unit[list(order), range(dim)].prod(), 9) for order in orders]
-    rows = edges[list(orders[int(np.argmax(scores))])]
-    return np.asarray(rows * np.where(np.diag(rows) < 0, -1.0, 1.0)[:, None])

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsolve.cells.cell_elements import CellElements, cell_elements, check_extents, divided, merged, used_points
+from cellsolve.cells.detection import detect_lattice, detect_period
 from cellsolve.cells.gmsh_files import read_gmsh
-from cellsolve.cells.lattices import as_period, detect_period, longest_vector
+from cellsolve.cells.lattices import as_period, longest_vector
 from cellsolve.cells.mesh_data import MeshData
 from cellsolve.cells.periodicity import check_coverage, check_elements, check_periodicity
 from cellsolve.cells.regions import region_tags
@@ -86,8 +87,12 @@ def load_cell(
 
 
 def _period(name: str, found: CellElements, period: ArrayLike | None) -> Floats:
-    rows = detect_period(used_points(found.points, found.parts)) if period is None else period
-    return as_period(name, rows, found.points.shape[1])
+    if period is not None:
+        return as_period(name, period, found.points.shape[1])
+    if found.shape is None:
+        return detect_period(used_points(found.points, found.parts))
+    corners = np.vstack([nodes[:, : SHAPES[found.shape].nodes] for _, nodes in found.parts])
+    return detect_lattice(found.points, corners, found.shape)
 
 
 def _cell(

@@ -1,20 +1,26 @@
-"""Does a mesh close into a torus? Facets on side i, moved by the period vector p_i, are facets opposite.
-
-Nodes that match do not suffice: opposite faces of tetrahedra with the same nodes and different diagonals give
-a wrong tensor without a word. Holes may cut the sides; what is present on one side must be present on the
-other.
+"""Does a mesh close into a torus? Each facet of its boundary, moved by a lattice vector, is another one, or the
+wall of a pore.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
-from cellsolve.cells.lattices import close_pairs, detect_period, longest_vector, periodic_classes
-from cellsolve.cells.shapes import SHAPES, Floats, Ints
+from cellsolve.cells.facets import find_boundary
+from cellsolve.cells.lattices import close_pairs
+from cellsolve.cells.shapes import Ints
+from cellsolve.cells.sides import (
+    SideReport,
+    has_plane_sides,
+    length_tolerance,
+    match_plane_sides,
+    middles_of,
+    mismatch,
+)
+from cellsolve.cells.tilings import Tiling, find_tiling
 from cellsolve.cells.unit_cell import UnitCell
 from cellsolve.errors import MeshError, PeriodicityError
 
@@ -23,33 +29,16 @@ __all__ = [
     "check_coverage",
     "check_elements",
     "check_periodicity",
-    "detect_period",
+    "combination",
     "match_sides",
-    "periodic_classes",
 ]
 
+_ALMOST = 0.01
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
-@dataclass(frozen=True, slots=True)
-class SideReport:
-    """How the two faces of side ``side`` (across period vector p_side) match.
-
-    ``facets``: on both faces together; ``unmatched``: those without a partner; ``largest_gap``: the greatest
-    distance from a node of an unmatched facet to the nearest node of the opposite face, in the mesh's unit of
-    length (0 if all match; infinite if a face is empty); ``problem``: the error text, empty if the faces
-    match.
-    """
-
-    side: int
-    facets: int
-    unmatched: int
-    largest_gap: float
-    problem: str
-
-
 def check_periodicity(cell: UnitCell) -> tuple[SideReport, ...]:
-    """The reports of the d sides. Raises PeriodicityError for a side whose faces do not match."""
+    """The reports of the sides. Raises PeriodicityError for a side whose faces do not match."""
     reports = match_sides(cell)
     failed = [report for report in reports if report.problem]
     if failed:
@@ -60,17 +49,48 @@ def check_periodicity(cell: UnitCell) -> tuple[SideReport, ...]:
 
 
 def match_sides(cell: UnitCell) -> tuple[SideReport, ...]:
-    """Compare the two faces of each side; does not raise."""
-    fractions = cell.points @ np.linalg.inv(cell.period)
-    return tuple(_match_side(cell, fractions[:, side], side) for side in range(cell.dim))
+    """How opposite sides match; does not raise.
+
+    A mesh in a parallelepiped of its period has d sides, across p_1 .. p_d. Any other has a side for each
+    lattice vector, up to sign, across which facets lie on facets of a translate: a hexagon 3, a truncated
+    octahedron 7, a jagged one as many as it has neighbours.
+    """
+    if has_plane_sides(cell):
+        return match_plane_sides(cell)
+    boundary = find_boundary(cell.points, cell.elements, cell.shape, middles_of(cell))
+    tiling = find_tiling(cell.points, cell.elements, cell.shape, boundary, (cell.period, length_tolerance(cell)))
+    wide = not has_plane_sides(cell, slack=_ALMOST)
+    return _reports(cell, tiling) if tiling.spans or (wide and tiling.covers) else match_plane_sides(cell)
+
+
+def _reports(cell: UnitCell, tiling: Tiling) -> tuple[SideReport, ...]:
+    # Facets at one place with several others have no side of their own: the first one tells.
+    sides = np.where(tiling.unmatched, np.maximum(tiling.sides, 0), tiling.sides)
+    return tuple(_report(cell, tiling, side, sides == side) for side in range(len(tiling.translations)))
+
+
+def _report(cell: UnitCell, tiling: Tiling, side: int, members: NDArray[np.bool_]) -> SideReport:
+    bad = members & tiling.unmatched
+    facets, unmatched, gap = int(members.sum()), int(bad.sum()), float(tiling.gaps[bad].max(initial=0.0))
+    steps = tuple(tiling.translations[side].tolist())
+    name = str(side) if sum(map(abs, steps)) == 1 else f"{side}, across {combination(steps)},"
+    problem = mismatch(cell, name, (unmatched, facets), gap) if unmatched else ""
+    return SideReport(side, facets, unmatched, gap, problem, steps)
+
+
+def combination(steps: Sequence[int]) -> str:
+    """n_1 p_1 + .. + n_d p_d in words, e.g. p_0 - 2 p_1; vectors are numbered from 0."""
+    terms = [(n, f"p_{i}" if abs(n) == 1 else f"{abs(n)} p_{i}") for i, n in enumerate(steps) if n]
+    text = " ".join(f"{'-' if n < 0 else '+'} {term}" for n, term in terms)
+    return text.removeprefix("+ ")
 
 
 def check_elements(cell: UnitCell) -> None:
     """Raises MeshError for coincident nodes and for elements that appear twice."""
-    pairs = close_pairs(cell.points, _tolerance(cell))
+    pairs = close_pairs(cell.points, length_tolerance(cell))
     if len(pairs):
         raise MeshError(
-            f"{cell.name}: {len(pairs)} pair(s) of nodes coincide within {_tolerance(cell):.1e}, the first "
+            f"{cell.name}: {len(pairs)} pair(s) of nodes coincide within {length_tolerance(cell):.1e}, the first "
             f"at {cell.points[pairs[0, 0]].tolist()}. Merge duplicate nodes (merge_nodes=True; gmsh: Coherence "
             "Mesh), or lower match_tol."
         )
@@ -90,90 +110,6 @@ def check_coverage(cell: UnitCell) -> None:
             f"{cell.name}: the elements cover {covered:.6g} times the period, needed at most 1. Remove "
             "elements that overlap, or give the right period."
         )
-
-
-def _tolerance(cell: UnitCell) -> float:
-    return cell.match_tol * longest_vector(cell.period)
-
-
-def _match_side(cell: UnitCell, height: Floats, side: int) -> SideReport:
-    """``height`` (n,): coordinate along p_side as a fraction of it; least and greatest on the two faces."""
-    span = float(np.ptp(height))
-    thickness = _tolerance(cell) / _width(cell.period, side)
-    if abs(span - 1.0) > thickness:
-        return _wrong_span(cell, side, span)
-    low = _facets_on(cell, height - height.min() <= thickness)
-    high = _facets_on(cell, height.max() - height <= thickness)
-    if not len(low) or not len(high):
-        return _empty_face(cell, side, len(low), len(high))
-    unmatched, gap = _compare(cell, side, low, high)
-    problem = _mismatch(cell, side, unmatched, len(low) + len(high), gap) if unmatched else ""
-    return SideReport(side, len(low) + len(high), unmatched, gap, problem)
-
-
-def _width(period: Floats, side: int) -> float:
-    """Distance between the two planes of a side."""
-    return float(1.0 / np.linalg.norm(np.linalg.inv(period)[:, side]))
-
-
-def _facets_on(cell: UnitCell, near: NDArray[np.bool_]) -> Ints:
-    """Facets (f, k) of elements with all nodes on one plane; near (n,) marks the nodes of that plane."""
-    touching = near[cell.elements]
-    facets = SHAPES[cell.shape].facets
-    return np.vstack([cell.elements[np.ix_(touching[:, f].all(axis=1), f)] for f in facets])
-
-
-def _compare(cell: UnitCell, side: int, low: Ints, high: Ints) -> tuple[int, float]:
-    """Number of facets without a partner, and the greatest distance from their nodes to the opposite face."""
-    low_nodes, high_nodes = np.unique(low), np.unique(high)
-    moved = cell.points[low_nodes] + cell.period[side]
-    gap_low, nearest = KDTree(cell.points[high_nodes]).query(moved)
-    gap_high, _ = KDTree(moved).query(cell.points[high_nodes])
-    partner = np.full(len(cell.points), -1)
-    partner[low_nodes] = np.where(gap_low <= _tolerance(cell), high_nodes[nearest], -1)
-    rows = np.sort(np.vstack([partner[low], high]), axis=1)
-    _, inverse, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
-    alone = (counts[inverse.ravel()] != 2) | (rows[:, 0] < 0)
-    gaps = np.zeros(len(cell.points))
-    gaps[low_nodes] = gap_low
-    worst_low = gaps[low][alone[: len(low)]].max(initial=0.0)
-    gaps[high_nodes] = gap_high
-    worst_high = gaps[high][alone[len(low) :]].max(initial=0.0)
-    return int(alone.sum()), float(max(worst_low, worst_high))
-
-
-def _mismatch(cell: UnitCell, side: int, unmatched: int, facets: int, gap: float) -> str:
-    tolerance = _tolerance(cell)
-    start = f"{cell.name}: {unmatched} of {facets} facets on side {side} have no partner on the opposite side"
-    if gap <= tolerance:
-        return (
-            f"{start}, although their nodes match (largest gap {gap:.1e}): the two faces are divided "
-            "differently, or a hole cuts one of them only. Remesh with a periodic constraint."
-        )
-    return (
-        f"{start} (largest gap {gap:.1e}, tolerance {tolerance:.0e}). Remesh with a periodic constraint, or "
-        "raise match_tol."
-    )
-
-
-def _wrong_span(cell: UnitCell, side: int, span: float) -> SideReport:
-    gap = abs(span - 1.0) * _width(cell.period, side)
-    vector = np.array2string(cell.period[side], separator=", ", max_line_width=200)
-    problem = (
-        f"{cell.name}: the mesh spans {span:.6g} of period vector {side}, {vector}, needed 1 (it misses the "
-        f"opposite side by {gap:.1e}, tolerance {_tolerance(cell):.0e}). Give the period of the cell, or "
-        "mesh all of it."
-    )
-    return SideReport(side, 0, 0, gap, problem)
-
-
-def _empty_face(cell: UnitCell, side: int, low: int, high: int) -> SideReport:
-    problem = (
-        f"{cell.name}: side {side} has {low} facet(s) on its first face and {high} on the opposite one, "
-        "needed one or more on both: the mesh does not touch the sides of the period. Give the period of "
-        "the cell (period=), or mesh all of it."
-    )
-    return SideReport(side, low + high, low + high, float("inf"), problem)
 
 
 def _repeated_elements(elements: Ints) -> int:
