@@ -178,7 +178,7 @@ def test_matrix_gradient_and_divergence_are_one_operator(shape: str, order: int)
     assert space.pieces is None
     assert space.weights.sum() == pytest.approx(1.0)
     assert len(space.tags) == len(space.points) == len(space.weights)
-    np.testing.assert_array_equal(space.P[space._free].toarray().round(12), np.eye(space.n_dofs))
+    np.testing.assert_array_equal(space.P[space.free].toarray().round(12), np.eye(space.n_dofs))
 
 
 def test_interpolation_from_first_order_is_exact() -> None:
@@ -187,8 +187,8 @@ def test_interpolation_from_first_order_is_exact() -> None:
         lower, count = space.of_order(1), len(space.cell.points)
         v = np.random.default_rng(1).normal(size=lower.n_dofs)
         values = space.interpolation(lower) @ v
-        corners = space._free < count
-        np.testing.assert_allclose(values[corners], (lower.P @ v)[space._free[corners]], atol=1e-13)
+        corners = space.free < count
+        np.testing.assert_allclose(values[corners], (lower.P @ v)[space.free[corners]], atol=1e-13)
         fractions = space.nodes @ np.linalg.inv(space.cell.period)
         inside = ((fractions > 0.3) & (fractions < 0.7)).all(axis=1)
         slope = np.arange(1.0, space.dim + 1.0)

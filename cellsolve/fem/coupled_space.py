@@ -53,7 +53,7 @@ class CoupledSpace:
         coupling = coupled_sides(self.traces, exchanged)
         self.P = coupling.P  # (mesh, n)
         self.mortars = coupling.mortars
-        self._free = coupling.free
+        self.free = coupling.free
         self.n_dofs = len(coupling.free)
 
     def __repr__(self) -> str:
@@ -85,7 +85,7 @@ class CoupledSpace:
     @cached_property
     def nodes(self) -> FloatArray:
         """Locations (n, d) of the unknowns."""
-        places: FloatArray = self.traces.places[self._free]
+        places: FloatArray = self.traces.places[self.free]
         return places
 
     @cached_property
@@ -154,7 +154,7 @@ class CoupledSpace:
         dofs, local = self.traces.element_dofs, self.traces.element_dofs.shape[1]
         place = np.empty(len(self.traces.places), dtype=np.int64)
         place[dofs.ravel()] = np.arange(dofs.size)
-        place = place[self._free]
+        place = place[self.free]
         columns = other.traces.element_dofs[place // local]
         row = np.repeat(np.arange(self.n_dofs), columns.shape[1])
         shape = (self.n_dofs, len(other.traces.places))
