@@ -19,6 +19,7 @@ from cellsolve.cells import UnitCell, straightened
 from cellsolve.errors import MeshError
 from cellsolve.fem.elements import Elements, affine_elements, mapped_elements
 from cellsolve.fem.lagrange import MAX_ORDER, SIMPLICES, values_at_nodes
+from cellsolve.fem.local_gradients import local_divergence, local_gradient
 from cellsolve.fem.mortar import MeshTraces, coupled_sides
 from cellsolve.fem.pattern import Pattern
 from cellsolve.fem.space import FloatArray, batch_fastest
@@ -109,30 +110,16 @@ class CoupledSpace:
         """The region (q,) of each point."""
         return np.repeat(np.asarray(self.cell.tags, dtype=np.int64), self.elements.weights.shape[1])
 
-    @cached_property
-    def D(self) -> sp.csr_array:
-        """Gradients at all points as one sparse matrix (d q, n)."""
-        gradients = self.elements.gradients
-        elements, _, d, points = shape = gradients.shape
-        rows = np.arange(d * elements * points).reshape(d, elements, points)
-        row = np.broadcast_to(rows.transpose(1, 0, 2)[:, None], shape)
-        column = np.broadcast_to(self.traces.element_dofs[:, :, None, None], shape)
-        entries = (gradients.ravel(), (row.ravel(), column.ravel()))
-        mesh = sp.csr_array(sp.coo_array(entries, shape=(rows.size, len(self.traces.places))))
-        return sp.csr_array(mesh @ self.P)
-
-    @cached_property
-    def _transpose(self) -> sp.csr_array:
-        return sp.csr_array(self.D.T)
-
     def gradient(self, u: FloatArray) -> FloatArray:
-        columns = self.D @ u.reshape(-1, self.n_dofs).T
-        return _keep_batch_fastest(columns.T.reshape((*u.shape[:-1], self.dim, -1)))
+        values = np.asarray(self.P @ u.reshape(-1, self.n_dofs).T)
+        rows = [local_gradient(self.elements, column[self.traces.element_dofs]) for column in values.T]
+        return _keep_batch_fastest(np.stack(rows).reshape((*u.shape[:-1], self.dim, -1)))
 
     def divergence(self, field: FloatArray) -> FloatArray:
-        lead = field.shape[:-2]
-        columns = self._transpose @ field.reshape(int(np.prod(lead)), -1).T
-        return _keep_batch_fastest(columns.T.reshape((*lead, self.n_dofs)))
+        dofs, count = self.traces.element_dofs.ravel(), len(self.traces.places)
+        parts = field.reshape(-1, self.dim, *self.elements.weights.shape)
+        loads = [np.bincount(dofs, local_divergence(self.elements, part).ravel(), count) for part in parts]
+        return _keep_batch_fastest(np.asarray(self.P.T @ np.stack(loads, axis=1)).T.reshape((*field.shape[:-2], -1)))
 
     @cached_property
     def pattern(self) -> Pattern:
