@@ -261,6 +261,23 @@ def test_pores_that_cut_both_faces_alike_are_coupled() -> None:
     assert 0.3 < np.linalg.eigvalsh(tensor)[0] < 1.0 - hole.porosity
 
 
+@pytest.mark.parametrize("method", ["direct", "amg"])
+def test_islands_in_pores_change_nothing(method: Method) -> None:
+    cell = bent_cell("triangle", 8)
+    f = np.abs(cell.points[cell.elements].mean(axis=1) @ np.linalg.inv(cell.period) - 0.5).max(axis=1)
+    with_island, without = (_kept(cell, kept) for kept in ((f > 0.35) | (f < 0.2), f > 0.35))
+    space, alone = CoupledSpace(with_island, 2), CoupledSpace(without, 2)
+    assert space.pieces is not None
+    assert space.pieces.max() == 1
+    tensors = [solved(each, np.ones(len(each.weights)), method).tensor[0] for each in (space, alone)]
+    np.testing.assert_allclose(tensors[0], tensors[1], rtol=1e-9)
+
+
+def _kept(cell: UnitCell, kept: FloatArray) -> UnitCell:
+    names = cell.region_names
+    return UnitCell("part", cell.points, cell.elements[kept], cell.shape, cell.tags[kept], names, cell.period)
+
+
 def test_different_holes_are_refused() -> None:
     cell = holed(structured_cell("triangle", 6), np.array([0.3, -0.1]), np.array([0.7, 0.3]))
     with pytest.raises(PeriodicityError, match=r"facets on a face of side 1 .*0% covered.*different holes"):
