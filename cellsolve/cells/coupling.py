@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from cellsolve.cells.curved import middle_owners, straight_middles
 from cellsolve.cells.lattices import longest_vector
 from cellsolve.cells.shapes import SHAPES, Floats, Ints
 from cellsolve.cells.unit_cell import UnitCell
@@ -111,8 +112,27 @@ def _face(cell: UnitCell, near: Bools, number: int) -> Face:
     held = [np.flatnonzero(touching[:, local].all(axis=1)) for local in SHAPES[cell.shape].facets]
     pairs = zip(held, SHAPES[cell.shape].facets, strict=True)
     nodes = np.vstack([cell.elements[np.ix_(elements, local)] for elements, local in pairs])
+    _refuse_bent(cell, number, held)
     t = np.delete(cell.points @ np.linalg.inv(cell.period), number, axis=1)
     return Face(np.concatenate(held), nodes, t[nodes])
+
+
+def _refuse_bent(cell: UnitCell, number: int, held: list[Ints]) -> None:
+    """``held``: the elements that have each of the local facets on a face. These must not be bent in its plane."""
+    if cell.middles is None:
+        return
+    off = np.abs(cell.points[cell.middles] - straight_middles(cell.points, cell.elements, cell.shape)).max(axis=2)
+    tolerance = cell.match_tol * longest_vector(cell.period)
+    for elements, facet in zip(held, SHAPES[cell.shape].facets, strict=True):
+        columns = [k for k, own in enumerate(middle_owners(cell.shape)) if set(own) <= set(facet)]
+        bent = int((off[np.ix_(elements, np.array(columns, dtype=np.int64))] > tolerance).any(axis=1).sum())
+        if bent:
+            raise PeriodicityError(
+                f"{cell.name}: {bent} facets on side {number} are curved within it, needed straight ones to couple "
+                "sides that do not match. Solve with order=1, or remesh with a periodic constraint.",
+                side=number,
+                unmatched=bent,
+            )
 
 
 def overlaps(cell: UnitCell, side: Side) -> Overlaps:

@@ -77,7 +77,8 @@ class FaceFluxes:
         hats = np.broadcast_to(self.hats[part], (*self.hats[part].shape[:3], sigma.shape[-1]))
         through = -self.dim * np.einsum("ekiq,mieq,eq->ekqm", hats, sigma, self._volumes(part), optimize=True)
         if self.order == 1:
-            return np.einsum("ekqm,q->ekm", through, self.reference)[:, :, None]
+            mean: FloatArray = np.einsum("ekqm,q->ekm", through, self.reference)
+            return mean[:, :, None]
         mass = np.einsum("qi,q,qj->ij", self.values, self.reference, self.values)
         project = np.linalg.solve(mass, self.values.T * self.reference)  # (d + 1, q)
         nodal: FloatArray = project @ through
