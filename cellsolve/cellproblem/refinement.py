@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from cellsolve.cellproblem.bounds import Bracket, bracketed_on
 from cellsolve.cellproblem.resolution import Evaluate
-from cellsolve.cells import UnitCell, refined, subdivided
+from cellsolve.cells import UnitCell, refined, snapped, subdivided
+from cellsolve.errors import MeshError
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import space_ladder
 from cellsolve.fem.space import FloatArray
@@ -36,9 +37,10 @@ def bracketed_on_refined(
     tol: float,
     method: Method | None,
 ) -> Bracket:
-    """The bracket on the first mesh where it is narrow enough, or on the last one that is not too large."""
+    """The bracket on the first mesh where it is narrow enough, or on the last one that can be made."""
     if refine == "adaptive" or cell.shape == "hexahedron":
         cell = subdivided(cell)
+    cell = snapped(cell)
     while True:
         bracket = bracketed_on(space_ladder(cell, order, directions), evaluate, tol, method)
         space = bracket.solver.space
@@ -47,7 +49,10 @@ def bracketed_on_refined(
         growth = 2**space.dim if marked is None else 1.0 + float(marked.mean())
         if bracket.error <= tol or growth * space.n_dofs > _MOST_UNKNOWNS:
             return bracket
-        cell = refined(cell, marked)
+        try:
+            cell = refined(cell, marked)
+        except MeshError:  # edges as short as rounding
+            return bracket
 
 
 def _marked(bracket: Bracket, space: MeshSpace) -> npt.NDArray[np.bool_]:

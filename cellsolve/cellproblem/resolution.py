@@ -44,6 +44,7 @@ class Estimated:
     minimum: CellMinimum
     error: float
     failure: str  # empty when all is well
+    coupling_error: float = 0.0  # the part of it by sides that do not match
 
 
 def estimated(
@@ -56,12 +57,13 @@ def estimated(
         ladder = space_ladder(cell, order, directions)
     solver, K, rows, probes, error = _resolved(ladder, evaluate, tol, method)
     minimum = probes if len(rows) == len(K) else in_batches(solver, K, _ITERATION_SHARE * tol)
-    if isinstance(solver.space, CoupledSpace):
-        error += float(coupling_error(solver.space, K, minimum, _ITERATION_SHARE * tol).max())
     failure = not_converged(minimum, tol)
     if not failure and error > _SAFETY * tol and not ladder.fixed:
         failure = too_coarse(error / _SAFETY, tol)
-    return Estimated(solver, K, minimum, error + float(minimum.error.max()), failure)
+    coupling = 0.0
+    if isinstance(solver.space, CoupledSpace):
+        coupling = float(coupling_error(solver.space, K, minimum, _ITERATION_SHARE * tol).max())
+    return Estimated(solver, K, minimum, error + coupling + float(minimum.error.max()), failure, coupling)
 
 
 def not_converged(minimum: CellMinimum, tol: float) -> str:

@@ -21,7 +21,7 @@ class SolutionReport:
     ``n_dofs``: unknowns of one corrector component, 0 where nothing conducts; ``iterations``; ``residual``: of
     conjugate gradients, relative to the first, in the norm of the preconditioner; ``seconds``; ``solver``: space and
     method; ``error_estimate``: relative error of the tensor, half the bracket's width with bounds, else from elements
-    of another order.
+    of another order; ``coupling_error``: the part of it that comes from coupling sides that do not match.
     """
 
     n_dofs: int
@@ -30,6 +30,7 @@ class SolutionReport:
     seconds: float
     solver: str
     error_estimate: float
+    coupling_error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -126,7 +126,9 @@ def _solve(
         )
     found = estimated(part.cell, part.directions, evaluate, order, tol, method)
     tensor = _in_space(found.solver.space, found.minimum.tensor)
-    return _Outcome(_solutions(found.solver, found.K, found.minimum, tensor, found.error, cell, start), found.failure)
+    solutions = _solutions(found.solver, found.K, found.minimum, tensor, found.error, cell, start)
+    report = replace(solutions.report, coupling_error=found.coupling_error)
+    return _Outcome(replace(solutions, report=report), found.failure)
 
 
 def _bracketed(

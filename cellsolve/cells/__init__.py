@@ -12,6 +12,7 @@ from cellsolve.cells.mesh_files import read_cell
 from cellsolve.cells.periodicity import SideReport, check_periodicity
 from cellsolve.cells.quality import cell_quality
 from cellsolve.cells.refinement import refined
+from cellsolve.cells.snapping import snapped
 from cellsolve.cells.subdivision import subdivided
 from cellsolve.cells.unit_cell import UnitCell, straightened
 
@@ -32,6 +33,7 @@ __all__ = [
     "periodic_classes",
     "read_cell",
     "refined",
+    "snapped",
     "straightened",
     "subdivided",
 ]
