@@ -35,6 +35,15 @@ def test_each_shape_is_read_from_each_format(tmp_path, shape, form, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("form", ["msh22", "vtu"])
+def test_lines_may_end_as_on_windows(tmp_path, form):
+    file = write(tmp_path / "cell", "tetra", form)
+    expected = read_cell(file)
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_cell(file).regions == expected.regions
+    assert np.array_equal(read_cell(file).elements, expected.elements)
+
+
 def test_the_elements_of_highest_dimension_make_the_cell(tmp_path):
     blocks = [
         ("vertex", [[0]], [4]),
