@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from cellsolve import UnitCell
 from cellsolve.cli import main
 from cellsolve.cli.items import solve_here, solve_item
 from cellsolve.cli.mesh_paths import field_paths, file_hash, mesh_paths
@@ -73,7 +74,8 @@ def test_what_is_done_is_kept_and_the_rest_is_done(solved, name):
     rows = read_table(name)
     assert rows[:1] == first
     assert json.loads(result.stdout) == rows
-    assert batch("interval.msh", "square.msh", "-k", "1.0", "-o", name, "--resume").exit_code == 0
+    again = batch("interval.msh", "square.msh", "-k", "1.0", "-o", name, "--resume")
+    assert (again.exit_code, again.stderr) == (0, f"2 kept from before; rows in {name}.\n")
     assert read_table(name) == rows
     assert len(solved) == 2
 
@@ -98,6 +100,15 @@ def test_failed_and_changed_meshes_are_done_again(solved, name):
     assert len(rows) == len(read_table(name)) == 3  # one row a mesh
     assert {row["status"] for row in rows.values()} == {"ok"}
     assert rows["interval.msh"]["file_hash"] == file_hash(Path("interval.msh"))
+
+
+def test_a_failure_that_is_not_the_file_is_done_again(solved, name, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("cellsolve.cli.items.solve_cell_problem", None)
+        assert batch("interval.msh", "-k", "1", "-o", name).exit_code == 5
+    assert read_table(name)[0]["file_hash"] == file_hash(Path("interval.msh"))
+    assert batch("interval.msh", "-k", "1", "-o", name, "--resume").exit_code == 0
+    assert solved == ["interval.msh"] * 2
 
 
 def test_a_torn_row_is_done_again(solved, name):
@@ -193,7 +204,9 @@ def test_each_file_once_and_folders_sorted(tmp_path):
     for name in ("b.MSH", "a.vtu", "c.xdmf", "d.med", "e.vtk", "notes.txt", "c.h5"):
         (tmp_path / "sub" / name).touch()
     (tmp_path / "sub" / "folder.msh").mkdir()
-    found = mesh_paths(["interval.msh", "sub", "./interval.msh", "sub/a.vtu", "none.msh", str(tmp_path / "square.msh")])
+    found = mesh_paths(
+        ["interval.msh", "sub", "./interval.msh", "sub/a.vtu", "none.msh", str(tmp_path / "square.msh"), "square.msh"]
+    )
     names = ["a.vtu", "b.MSH", "c.xdmf", "d.med", "e.vtk"]
     assert found == [
         Path(p) for p in ("interval.msh", *(f"sub/{n}" for n in names), "none.msh", tmp_path / "square.msh")
@@ -204,7 +217,9 @@ def test_a_folder_is_its_meshes(solved, tmp_path):
     (tmp_path / "empty").mkdir()
     result = batch("interval.msh", "empty", "-k", "1", "-o", "t.csv")
     assert result.exit_code == 2
-    assert "the folder empty holds no mesh file (.med, .msh, .vtk, .vtu, .xdmf)" in " ".join(result.stderr.split())
+    assert "the folder empty holds no mesh file (.med, .msh, .vtk, .vtu, .xdmf, .xmf)" in " ".join(
+        result.stderr.split()
+    )
     assert batch(".", "interval.msh", "-k", "1", "-o", "t.csv").exit_code == 0
     assert solved == ["cube_hexes.vtu", "interval.msh", "square.msh"]
 
@@ -237,6 +252,19 @@ def test_fields_of_each_mesh(solved):
     assert batch(*arguments, "--fields", "f").exit_code == 0
     assert solved[3:] == ["square.msh"]
     assert Path("f/square.msh.vtu").is_file()
+
+
+def test_where_nothing_conducts_there_are_no_fields(solved, monkeypatch):
+    island = np.array([[0.2, 0.2], [0.6, 0.2], [0.2, 0.6]])
+    cell = UnitCell("island", island, np.array([[0, 1, 2]]), "triangle", np.array([0]), ("cell",), np.eye(2))
+    monkeypatch.setattr("cellsolve.cli.items.read_cell", lambda *_, **__: cell)
+    arguments = ("square.msh", "-k", "1", "-o", "t.csv", "--fields", "f", "--resume")
+    assert batch(*arguments).exit_code == 0
+    (row,) = read_table("t.csv")
+    assert (row["K00"], row["unknowns"], row.get("fields")) == (0.0, 0, None)
+    assert batch(*arguments).exit_code == 0
+    assert solved == ["square.msh"]
+    assert not list(Path("f").iterdir())
 
 
 def test_fields_that_cannot_be_written_are_a_failure(monkeypatch):

@@ -1,13 +1,16 @@
 """Fields of cell problems as VTU files, read back by meshio."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import meshio
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 import cellsolve as cs
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.results.vtu import write_fields
 from cellsolve.results.vtu_format import ElementGrid, write_vtu
@@ -160,6 +163,60 @@ def test_a_scalar_coefficient_is_its_mean(tmp_path):
     _, mesh = fields_of(cell, "2 + y[0]", 2, tmp_path / "f.vtu")
     centers = mesh.points[mesh.cells[0].data[:, :4]].mean(axis=1)
     np.testing.assert_allclose(mesh.cell_data["coefficient"][0], 2 + centers[:, 0], rtol=1e-12)
+
+
+def sheared(cell, points, **changes):
+    """The cell with its points moved periodically and sheared: skewed period, and curved elements with middles."""
+    shear = np.eye(cell.dim) + 0.3 * np.eye(cell.dim, k=1)
+    moved = points + 0.04 * cell.period[0, 0] * np.sin(2 * np.pi * points / np.diag(cell.period))
+    return replace(cell, name="sheared", points=moved @ shear, period=cell.period @ shear, **changes)
+
+
+@pytest.mark.parametrize(
+    "name", ["interval.msh", "square_inclusion.vtu", "square_quads.msh", "cube.msh", "cube_hexes.vtu"]
+)
+@pytest.mark.parametrize("curved", [False, True])
+def test_skewed_and_curved_cells(tmp_path, name, curved):
+    """The nodes of curved elements are the ones that they were made of, in their order."""
+    cell = cs.read_cell(MESHES / name)
+    curved = curved and cell.dim > 1
+    if curved:
+        _, mesh = fields_of(cell, 1.0, 2, tmp_path / "straight.vtu")
+        nodes, count = mesh.cells[0].data, cell.elements.shape[1]
+        middles = {"elements": nodes[:, :count], "middles": nodes[:, count:]}
+        cell = sheared(cell, mesh.points[:, : cell.dim], **middles)
+    else:
+        cell = sheared(cell, cell.points)
+    solution, mesh = fields_of(cell, regionwise(cell), 2, tmp_path / "f.vtu")
+    written = mesh.points[mesh.cells[0].data][..., : cell.dim]
+    if curved:
+        given = solution.cell.points[np.hstack([solution.cell.elements, solution.cell.middles])]
+        np.testing.assert_allclose(written, given, atol=1e-12)
+        assert np.abs(written[:, count:].mean(axis=1) - written[:, :count].mean(axis=1)).max() > 1e-4
+    volume = mesh.cell_data["volume"][0]
+    for r in range(cell.dim):
+        mean = (mesh.cell_data[f"flux_{r}"][0] * volume[:, None]).sum(axis=0) / cell.volume
+        np.testing.assert_allclose(mean[: cell.dim], solution.tensor[:, r], atol=1e-5 * solution.tensor.max())
+
+
+def test_coupled_sides(tmp_path):
+    """The sides of a mesh whose right side has its nodes elsewhere: all values of the mesh, jumps included."""
+    cell = cs.read_cell(MESHES / "square_unstructured.msh")
+    x, y = cell.points.T
+    cell = replace(cell, points=np.stack([x, y + 0.03 * x * np.sin(2 * np.pi * y)], axis=1))
+    space = CoupledSpace(cell, 2)
+    theta = np.stack([np.sin(2 * np.pi * space.nodes[:, 0]), np.cos(2 * np.pi * space.nodes.sum(axis=1))])
+    write_fields(tmp_path / "f.vtu", space, theta, np.ones(len(space.weights)))
+    mesh = meshio.read(tmp_path / "f.vtu")
+    at = cKDTree(mesh.points[:, :2])
+    distance, place = at.query(space.traces.places)
+    assert distance.max() < 1e-12
+    assert len(mesh.points) == len(space.traces.places)
+    volume = mesh.cell_data["volume"][0]
+    for r in range(2):
+        np.testing.assert_allclose(mesh.point_data[f"theta_{r}"][place], space.P @ theta[r], atol=1e-12)
+        mean = (mesh.cell_data[f"gradient_{r}"][0] * volume[:, None]).sum(axis=0)
+        np.testing.assert_allclose(mean[:2], space.gradient(theta[r]) @ space.weights + np.eye(2)[r], atol=1e-12)
 
 
 def test_box_cells_are_refused(tmp_path):

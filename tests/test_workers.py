@@ -19,13 +19,15 @@ MESHES = Path(__file__).parent.parent / "meshes"
 
 
 def fate(code: int) -> int:
-    """End by exit code 7, by signal 9, or double the number; -1 sleeps."""
+    """End by exit code 7, by signal 9, or double the number; -1 sleeps, 3 is interrupted."""
     if code == 7:
         os._exit(7)
     if code == 9:
         os.kill(os.getpid(), signal.SIGKILL)
     if code < 0:
         time.sleep(60)
+    if code == 3:
+        signal.raise_signal(signal.SIGINT)  # Ctrl-C is for the process that has started this one
     return 2 * code
 
 
@@ -35,6 +37,19 @@ def test_only_what_kills_a_process_is_lost(workers):
     found = dict(apply_in_processes(fate, arguments, workers))
     assert found == {0: 2, 1: Death(7), 2: 4, 3: Death(-9), 4: 6, 5: 8}
     assert active_children() == []
+
+
+def meet(folder: str) -> bool:
+    """Is there another process at the same time?"""
+    (Path(folder) / str(os.getpid())).touch()
+    end = time.monotonic() + 60
+    while len(list(Path(folder).iterdir())) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    return time.monotonic() < end
+
+
+def test_processes_work_at_the_same_time(tmp_path):
+    assert dict(apply_in_processes(meet, [str(tmp_path)] * 2, 2)) == {0: True, 1: True}
 
 
 def test_deaths_in_words():

@@ -20,8 +20,8 @@ _ROUNDING = 1e-14  # of the largest outflow: a divergence below is noise
 _UNBALANCED = 1e-9  # of it: what a piece of the mesh may give in all
 
 
-def carry_off(phi: FloatArray, faces: IntArray, conductance: FloatArray) -> None:
-    """Take the divergence out of outflows phi (e, d + 1, f, m) through ``faces`` (e, d + 1), in place, where
+def carry_off(phi: FloatArray, faces: IntArray, conductance: FloatArray) -> FloatArray:
+    """Outflows phi (e, d + 1, f, m) through ``faces`` (e, d + 1) without their divergence, which is carried off where
     ``conductance`` (e,) is large if possible.
 
     On pieces, joined through faces, whose divergence is not zero in all, all flux is taken away: that happens where
@@ -30,7 +30,8 @@ def carry_off(phi: FloatArray, faces: IntArray, conductance: FloatArray) -> None
     largest = np.abs(phi).max(initial=0.0)
     out = phi.mean(axis=2).sum(axis=1)  # (e, m)
     if np.abs(out).max(initial=0.0) <= _ROUNDING * largest:
-        return
+        return phi
+    phi = np.array(phi, order="C")
     first, second = _sides(faces)
     parent, levels, root = _tree(first // faces.shape[1], second // faces.shape[1], conductance)
     behind = out.copy()
@@ -40,6 +41,7 @@ def carry_off(phi: FloatArray, faces: IntArray, conductance: FloatArray) -> None
     _push(phi, children, parent, first, second, behind, faces.shape[1])
     lost = np.abs(behind[root]).max(axis=1) > _UNBALANCED * largest
     phi[np.isin(_roots(parent, levels), root[lost])] = 0.0
+    return phi
 
 
 def _sides(faces: IntArray) -> tuple[IntArray, IntArray]:
@@ -59,7 +61,7 @@ def _tree(first: IntArray, second: IntArray, conductance: FloatArray) -> tuple[I
     graph = sp.csr_array(sp.coo_array((resistance[place], (keys // count, keys % count)), shape=(count, count)))
     forest = sp.coo_array(minimum_spanning_tree(graph))
     labels = connected_components(forest, directed=False)[1]
-    root = np.unique(labels, return_index=True)[1]
+    root = np.unique(labels, return_index=True)[1].astype(np.int64)
     ends = (np.concatenate([forest.row, np.full(len(root), count)]), np.concatenate([forest.col, root]))
     whole = sp.csr_array(sp.coo_array((np.ones(len(ends[0])), ends), shape=(count + 1, count + 1)))
     order, parent = breadth_first_order(whole, count, directed=False)
@@ -70,9 +72,9 @@ def _tree(first: IntArray, second: IntArray, conductance: FloatArray) -> tuple[I
     while start <= count:
         levels.append(order[start:end].astype(np.int64))
         start, end = end, 1 + int(np.searchsorted(above, end, side="left"))
-    parent = parent[:count].astype(np.int64)
-    parent[root] = root
-    return parent, levels, root
+    parents = np.asarray(parent[:count], dtype=np.int64)
+    parents[root] = root
+    return parents, levels, root
 
 
 def _push(

@@ -19,7 +19,7 @@ from cellsolve.cells.shapes import SHAPES, Floats, Ints
 from cellsolve.cells.unit_cell import UnitCell
 from cellsolve.errors import PeriodicityError
 
-__all__ = ["Face", "Overlaps", "Side", "facet_weights", "located", "on_planes", "overlaps", "sides"]
+__all__ = ["Face", "Overlaps", "Side", "check_coupling", "facet_weights", "located", "on_planes", "overlaps", "sides"]
 
 _GAP = 0.05
 """Facets may stick out over the opposite face by this part of their measure, as holes may that cut both faces."""
@@ -269,6 +269,12 @@ def _bilinear(corners: Floats, places: Floats) -> Floats:
             break
         xi = xi + np.linalg.solve(corners.swapaxes(1, 2) @ slopes, miss[..., None])[..., 0]
     return weights
+
+
+def check_coupling(cell: UnitCell) -> None:
+    """Raises PeriodicityError for sides that cannot be coupled: not flat, or with holes that do not match."""
+    for side in sides(cell) if cell.dim > 1 else ():
+        overlaps(cell, side)
 
 
 def located(face: Face, places: Floats) -> tuple[Ints, Floats]:

@@ -149,7 +149,8 @@ def print_summary(outcomes: Sequence[Outcome], items: Sequence[Item], path: Path
         )
     kept = sum(outcome.kept for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
-    parts = [f"{len(outcomes) - failed - kept} of {len(outcomes) - kept} cells solved"]
+    tried = len(outcomes) - kept
+    parts = [f"{tried - failed} of {tried} cells solved"] if tried else []
     if kept:
         parts.append(f"{kept} kept from before")
     if failed:

@@ -145,9 +145,8 @@ def _solved(item: Item, cell: Cell) -> CellProblemSolution:
 
 
 def _written_fields(item: Item, solution: CellProblemSolution) -> dict[str, str]:
-    if item.fields is None:
+    if item.fields is None or solution.space is None:  # nothing conducts: there are no fields
         return {}
-    assert solution.coefficient is not None
     write_fields(item.fields, solution.space, solution.correctors, solution.coefficient)
     return {"fields": str(item.fields)}
 

@@ -12,7 +12,7 @@ import click
 
 __all__ = ["MESH_SUFFIXES", "field_paths", "file_hash", "mesh_paths"]
 
-MESH_SUFFIXES = (".med", ".msh", ".vtk", ".vtu", ".xdmf")
+MESH_SUFFIXES = (".med", ".msh", ".vtk", ".vtu", ".xdmf", ".xmf")
 _HEAVY_DATA = re.compile(rb"[^\s<>\"':]+\.(?:h5|hdf5|bin)")
 
 
@@ -41,7 +41,7 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a mesh file, and of the files of numbers that an XDMF file refers to."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
-    if path.suffix.lower() == ".xdmf":
+    if path.suffix.lower() in (".xdmf", ".xmf"):
         for name in sorted(set(_HEAVY_DATA.findall(path.read_bytes()))):
             other = path.parent / name.decode("utf-8", "replace")
             digest.update(file_hash(other).encode() if other.is_file() else b"missing")

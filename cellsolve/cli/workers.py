@@ -102,7 +102,9 @@ def _serve(connection: Connection, function: Callable[[Argument], Result]) -> No
             argument = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(function(argument))
+        result = function(argument)
+        with suppress(BrokenPipeError):
+            connection.send(result)
 
 
 def _end(workers: list[_Worker[Argument, Result]]) -> None:

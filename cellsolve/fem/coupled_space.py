@@ -68,6 +68,11 @@ class CoupledSpace:
         """Elements of another order on the same cell."""
         return CoupledSpace(self.cell, order, self.exchanged)
 
+    def from_first_order(self) -> tuple[sp.csr_array, IntArray | None]:
+        """Interpolation from first order, and the pieces of its unknowns."""
+        lower = self.of_order(1)
+        return self.interpolation(lower), lower.pieces
+
     @property
     def imposed(self) -> FloatArray:
         """The imposed gradients (d, d, 1)."""

@@ -108,18 +108,9 @@ def multigrid(space: MeshSpace | CoupledSpace, matrices: Sequence[sp.csr_array])
     if space.order == 1:
         cycles: list[Cycle] = [VCycle(_hierarchy(sp.csr_matrix(A), space.dim, _ONE_SWEEP)) for A in matrices]
     else:
-        interpolation, constants = _first_order(space)
-        cycles = [_p_cycle(A, interpolation, constants, space.dim) for A in matrices]
+        interpolation, pieces = space.from_first_order()
+        cycles = [_p_cycle(A, sp.csr_matrix(interpolation), Constants(pieces), space.dim) for A in matrices]
     return Multigrid(cycles, Constants(space.pieces))
-
-
-def _first_order(space: MeshSpace | CoupledSpace) -> tuple[Any, Constants]:
-    """Interpolation from first-order elements of the same kind, and their constants."""
-    if isinstance(space, CoupledSpace):
-        coupled = space.of_order(1)
-        return sp.csr_matrix(space.interpolation(coupled)), Constants(coupled.pieces)
-    lower = space.of_order(1)
-    return sp.csr_matrix(space.interpolation(lower)), Constants(lower.pieces)
 
 
 def _p_cycle(A: sp.csr_array, interpolation: Any, constants: Constants, dim: int) -> PCycle:
