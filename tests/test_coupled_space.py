@@ -265,7 +265,7 @@ def test_pores_that_cut_both_faces_alike_are_coupled() -> None:
 def test_islands_in_pores_change_nothing(method: Method) -> None:
     cell = bent_cell("triangle", 8)
     f = np.abs(cell.points[cell.elements].mean(axis=1) @ np.linalg.inv(cell.period) - 0.5).max(axis=1)
-    with_island, without = (_kept(cell, kept) for kept in ((f > 0.35) | (f < 0.2), f > 0.35))
+    with_island, without = (_kept(cell, kept) for kept in ((f > 0.38) | (f < 0.15), f > 0.38))
     space, alone = CoupledSpace(with_island, 2), CoupledSpace(without, 2)
     assert space.pieces is not None
     assert space.pieces.max() == 1
