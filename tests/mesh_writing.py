@@ -7,11 +7,15 @@ from typing import Any
 
 import meshio
 import numpy as np
+import pytest
+
+from cellsolve.cells import read_cell
+from cellsolve.errors import MeshError
 
 SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 CUBE = np.array([[*xy, z] for z in (0.0, 1.0) for xy in SQUARE])
 GMSH = {"vertex": 15, "line": 1, "triangle": 2, "quad": 3, "tetra": 4, "hexahedron": 5, "wedge": 6}
-GMSH |= {"triangle6": 9, "tetra10": 11, "line3": 8, "quad9": 10}
+GMSH |= {"triangle6": 9, "tetra10": 11, "line3": 8, "quad9": 10, "triangle10": 21, "wedge15": 18, "pyramid": 7}
 VTK = {"line": 3, "triangle": 5, "quad": 9, "tetra": 10, "hexahedron": 12}
 
 # Six tetrahedra along the paths from corner 0 to corner 6 of the cube.
@@ -31,6 +35,13 @@ CELLS = {
         [0.25, 0.75],
     ),
 }
+
+
+def error_of(path: Path, **keywords: Any) -> str:
+    """What read_cell says when it refuses a file."""
+    with pytest.raises(MeshError) as caught:
+        read_cell(path, **keywords)
+    return str(caught.value)
 
 
 def tags_of(shape: str) -> list[int]:

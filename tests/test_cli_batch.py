@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
 import time
@@ -14,11 +13,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from cellsolve import read_cell
 from cellsolve.cli import main
-from cellsolve.cli.items import BoxSource, Item, MeshSource, Outcome, solve_item, solve_items
+from cellsolve.cli.items import BoxSource, MeshSource, solve_here, solve_item, solve_items
 from cellsolve.cli.pools import worker_pool
 
 MESHES = Path(__file__).parent.parent / "meshes"
+CELL = read_cell(MESHES / "interval.msh")
 LAMINATE = 2 / (1 / 1 + 1 / 4)  # harmonic mean of 1 and 4
 
 
@@ -30,6 +31,12 @@ def folder(tmp_path, monkeypatch):
         shutil.copy(MESHES / name, tmp_path)
     Path("broken.msh").write_text("no mesh")
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Processes take a second to start: only the tests that are about them have some."""
+    monkeypatch.setattr("cellsolve.cli.composite_job.solve_items", solve_here)
 
 
 def batch(*arguments):
@@ -61,7 +68,7 @@ def test_one_row_a_mesh():
 def test_region_values():
     assert batch("interval.msh", "-k", "a=1", "-k", "b = 4", "-o", "t.csv").exit_code == 0
     assert float(table()[0]["K00"]) == pytest.approx(LAMINATE, rel=1e-12)
-    assert batch("interval.msh", "-k", "1", "-k", "b=4", "-o", "t.csv").exit_code == 0
+    assert batch("interval.msh", "-k", "1", "-k", "b=4", "-o", "t.csv", "--overwrite").exit_code == 0
     assert float(table()[0]["K00"]) == pytest.approx(LAMINATE, rel=1e-12)
 
 
@@ -114,13 +121,16 @@ def test_any_error_is_an_item_failure(monkeypatch, error):
 
 
 def test_interrupted_batch_keeps_its_rows(monkeypatch):
-    def interrupt(item):
-        if item.name == "square.msh":
-            raise KeyboardInterrupt
-        return solve_item(item)
+    def interrupted(items, _):
+        for item in items:
+            if item.name == "square.msh":
+                raise KeyboardInterrupt
+            yield solve_item(item)
 
-    monkeypatch.setattr("cellsolve.cli.composite_job.solve_items", lambda items, _: map(interrupt, items))
-    assert batch("interval.msh", "square.msh", "-k", "1", "-o", "t.csv").exit_code == 130
+    monkeypatch.setattr("cellsolve.cli.composite_job.solve_items", interrupted)
+    result = batch("interval.msh", "square.msh", "-k", "1", "-o", "t.csv")
+    assert result.exit_code == 130
+    assert "The rows of what is done are in t.csv" in result.stderr
     assert [row["mesh"] for row in table()] == ["interval.msh"]
 
 
@@ -147,7 +157,8 @@ def test_table_for_people_and_json():
     assert rows[0]["K00"] == pytest.approx(LAMINATE)
 
 
-def test_same_rows_with_two_workers():
+def test_same_rows_with_two_workers(monkeypatch):
+    monkeypatch.setattr("cellsolve.cli.composite_job.solve_items", solve_items)
     names = ("interval.msh", "square.msh", "cube_hexes.vtu", "broken.msh")
     assert batch(*names, "-k", "2 + cos(2*pi*y[0])", "-o", "one.jsonl").exit_code == 5
     assert batch(*names, "-k", "2 + cos(2*pi*y[0])", "-o", "two.jsonl", "-j", "2").exit_code == 5
@@ -185,35 +196,28 @@ def test_job_gives_the_coefficient():
         (("-k", "1", "-o", "none/t.csv"), "there is no folder none"),
         (("--job", "potential.toml"), "needed a composite job"),
         (("--job", "none.toml"), "No such file"),
+        (("-k", "1", "--resume"), "give it with -o"),
+        (("-k", "1", "--overwrite"), "give it with -o"),
+        (("-k", "1", "-o", "t.csv", "--resume", "--overwrite"), "not both"),
+        (("-k", "1", "--refine", "twice"), "--refine"),
+        (("-k", "1", "--periodicity", "mortar"), "--periodicity"),
+        (("-k", "1", "--period", "[[1, 0]]"), "one period vector a row"),
+        (("-k", "1", "--period", "1"), "one period vector a row"),
+        (("-k", "1", "--period", "wide"), "one period vector a row"),
+        (("-k", "1", "--match-tol", "0"), "--match-tol"),
+        (("-k", "1", "-o", "t.csv", "--fields", "."), "the meshes are in it"),
+        (("-k", "1", "-o", "t.csv", "--fields", "none/sub"), "there is no folder none"),
+        (("-k", "1", "-o", "t.csv", "--fields", "square.msh"), "cannot make the folder square.msh"),
     ],
 )
 def test_usage(options, words):
     Path("potential.toml").write_text(
         '[potential]\ndim = 1\nscales = 1\nV1 = "cos(2*pi*y1)"\nsigma = 1\n[grid]\nx0 = [0]\n'
     )
-    result = batch("interval.msh", *options)
+    result = batch("interval.msh", *(["."] if "." in options else []), *options)
     assert result.exit_code == 2
     assert words in result.stderr
     assert not list(Path().glob("t.*"))
-
-
-def dying(item: Item) -> Outcome:
-    """As solve_item, in a process that dies at the item `dies`."""
-    if item.name == "dies":
-        os._exit(9)
-    return solve_item(item)
-
-
-def test_worker_that_dies_is_one_failure():
-    names = ("one", "dies", "two", "three")
-    items = [Item(name, BoxSource(1, 2, 2), {"default": 1.0}, 2, 1e-8, False) for name in names]
-    outcomes = {str(o.row["mesh"]): str(o.row["status"]) for o in solve_items(items, 2, dying)}
-    assert {name: status.split(":")[0] for name, status in outcomes.items()} == {
-        "one": "ok",
-        "dies": "WorkerDied",
-        "two": "ok",
-        "three": "ok",
-    }
 
 
 def test_pool():
@@ -241,6 +245,50 @@ def test_pool_is_gone_when_the_command_is_terminated():
     assert active_children() == []
     assert time.monotonic() - start < 30  # not after the 60 s that the worker would have slept
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_bounds_of_all_entries():
+    assert batch("square.msh", "-k", "[[2, 0.5], [0.5, 1]]", "--bounds", "-o", "t.csv").exit_code == 0
+    (row,) = table()
+    lower, K, upper = ([[float(row[f"{n}{i}{j}"]) for j in (0, 1)] for i in (0, 1)] for n in ("lower", "K", "upper"))
+    np.testing.assert_allclose(lower, K, rtol=1e-7)
+    np.testing.assert_allclose(upper, [[2, 0.5], [0.5, 1]], rtol=1e-7)
+
+
+def test_options_reach_reader_and_solver_only_when_they_are_given(monkeypatch):
+    read, solved = [], []
+    monkeypatch.setattr("cellsolve.cli.items.read_cell", lambda path, **options: read.append((path, options)) or CELL)
+    monkeypatch.setattr("cellsolve.cli.items.solve_cell_problem", lambda *_, **options: solved.append(options))
+    batch("interval.msh", "-k", "1")
+    reading = ("--regions", "phase", "--periodicity", "interpolated", "--merge-nodes", "--match-tol", "1e-4")
+    batch("interval.msh", "-k", "1", *reading, "--period", "[[2]]", "--refine", "adaptive")
+    plain, full = (options for _, options in read)
+    assert plain == {}
+    assert full == {
+        "regions": "phase",
+        "periodicity": "interpolated",
+        "merge_nodes": True,
+        "match_tol": 1e-4,
+        "period": [[2.0]],
+    }
+    assert [options.get("refine", "not given") for options in solved] == ["not given", "adaptive"]
+
+
+def test_job_options_reach_reader_and_solver(monkeypatch):
+    read, solved = [], []
+    monkeypatch.setattr("cellsolve.cli.items.read_cell", lambda path, **options: read.append((path, options)) or CELL)
+    monkeypatch.setattr("cellsolve.cli.items.solve_cell_problem", lambda *_, **options: solved.append(options))
+    Path("job.toml").write_text(
+        '[coefficient]\ndefault = 1\n[[cells]]\nmesh = "a.msh"\nregions = "phase"\nperiodicity = "interpolated"\n'
+        'merge_nodes = true\n[[cells]]\nmesh = "b.msh"\n[solve]\nrefine = "uniform"\n'
+    )
+    CliRunner().invoke(main, ["run", "job.toml", "-o", "t.csv"])
+    full, plain = (options for _, options in read)
+    assert {**plain, "regions": "phase", "periodicity": "interpolated", "merge_nodes": True} == full
+    assert set(plain) <= {"match_tol"}
+    assert [options["refine"] for options in solved] == ["uniform"] * 2
+    batch("interval.msh", "--job", "job.toml")
+    assert solved[-1]["refine"] == "uniform"
 
 
 def test_mesh_source_hands_on_period_and_tolerance():

@@ -261,3 +261,19 @@ def test_no_toml(tmp_path):
 def test_carriage_returns_do_not_change_the_job(tmp_path):
     (tmp_path / "job.toml").write_bytes(GOOD.replace("\n", "\r\n").encode())
     assert load_job(tmp_path / "job.toml").text == GOOD
+
+
+def test_options_of_meshes_and_refinement_belong_to_composite_jobs(tmp_path):
+    composite = (
+        '[coefficient]\na = 1\n[solve]\nrefine = "adaptive"\n[[cells]]\nmesh = "a.msh"\n'
+        'regions = "phase"\nperiodicity = "interpolated"\nmerge_nodes = true\n'
+    )
+    content = load(tmp_path, composite).content
+    (cell,) = content.cells
+    assert (content.solve.refine, cell.regions, cell.periodicity) == ("adaptive", "phase", "interpolated")
+    assert cell.merge_nodes is True
+    assert mistakes(tmp_path, composite, 'solve.refine="twice"', 'cells.0.periodicity="near"') == [
+        'solve.refine: got "twice", needed "uniform" or "adaptive".',
+        'cells[0].periodicity: got "near", needed "exact" or "interpolated", for sides that do not match.',
+    ]
+    assert mistakes(tmp_path, GOOD, 'solve.refine="uniform"')[0].startswith("solve.refine: unknown key")

@@ -9,6 +9,7 @@ import pytest
 from problems import SHAPES, SKEWED, mesh, structured_cell
 
 from cellsolve.cells import UnitCell, check_periodicity, periodic_classes
+from cellsolve.cells.curved import straight_middles
 from cellsolve.cells.edges import torus_edges
 from cellsolve.cells.periodicity import check_coverage, check_elements
 from cellsolve.cells.refinement import refined
@@ -250,3 +251,67 @@ def test_the_input_is_untouched() -> None:
     refined(cell, np.arange(8) == 3)
     np.testing.assert_array_equal(cell.points, before[0])
     np.testing.assert_array_equal(cell.elements, before[1])
+
+
+def curved_cell(shape: str, n: int) -> UnitCell:
+    """Elements of second degree, bent by a periodic displacement that keeps the sides flat."""
+    straight = skewed_cell(shape, n)
+    places = straight_middles(straight.points, straight.elements, straight.shape)
+    number, first = unique_places(places.reshape(-1, straight.dim))
+    points = np.vstack([straight.points, places.reshape(-1, straight.dim)[first]])
+    middles = len(straight.points) + number.reshape(places.shape[:2])
+    f = points @ np.linalg.inv(straight.period)
+    f += 0.06 * np.sin(np.pi * f) ** 2 * np.cos(2 * np.pi * np.roll(f, 1, axis=1) + 1.0)
+    names, period = straight.region_names, straight.period
+    return UnitCell("bent", f @ period, straight.elements, straight.shape, straight.tags, names, period, 1e-8, middles)
+
+
+def unique_places(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    _, first, number = np.unique(np.round(places, 9), axis=0, return_index=True, return_inverse=True)
+    return number.ravel(), first
+
+
+def check_curved(cell: UnitCell, old: UnitCell) -> None:
+    """All nodes, middles too, close into the torus; neighbours share theirs; measures add up exactly."""
+    assert cell.middles is not None
+    check_periodicity(cell)
+    assert cell.regions == pytest.approx(old.regions, rel=1e-12)
+    assert len(unique_places(cell.points)[1]) == len(cell.points)
+    f = cell.points @ np.linalg.inv(cell.period)
+    for side in range(cell.dim):
+        faces = [np.delete(f[np.abs(f[:, side] - v) < 1e-9], side, axis=1) for v in (0.0, 1.0)]
+        low, high = (np.array(sorted(np.round(face, 8).tolist())) for face in faces)
+        np.testing.assert_allclose(low, high, atol=1e-7)
+
+
+@every_shape
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_children_of_curved_elements_fill_their_parent(shape: str, n: int) -> None:
+    cell = curved_cell(shape, n)
+    fine = refined(cell)
+    np.testing.assert_allclose(fine.volumes.reshape(len(cell.elements), -1).sum(axis=1), cell.volumes, rtol=1e-12)
+    check_curved(fine, cell)
+    assert len(fine.points) == len(refined(refined(skewed_cell(shape, n))).points)
+
+
+@every_simplex
+@pytest.mark.parametrize("seed", range(3))
+def test_curved_elements_are_refined_in_parts(shape: str, seed: int) -> None:
+    random, first = np.random.default_rng(seed), curved_cell(shape, 2)
+    cell = first
+    for _ in range(3):
+        cell = refined(cell, random.random(len(cell.elements)) < 0.2)
+    check_curved(cell, first)
+
+
+def test_curved_boundaries_are_kept() -> None:
+    """Nodes of second degree on a parabola stay on it."""
+    cell = curved_cell("triangle", 1)
+    on = refined(cell)
+    x = np.linspace(0.0, 1.0, 5)
+    a, b = cell.points[cell.elements[0, [0, 2]]]
+    m = cell.points[cell.middles[0, 2]]
+    curve = np.outer((1 - x) * (1 - 2 * x), a) + np.outer(4 * x * (1 - x), m) + np.outer(x * (2 * x - 1), b)
+    gaps = np.linalg.norm(on.points[:, None] - curve, axis=2).min(axis=0)
+    assert gaps.max() < 1e-14
+    assert np.linalg.norm(m - 0.5 * (a + b)) > 1e-3

@@ -10,8 +10,11 @@ CASES = cases(effort=0)
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_claims_hold(name: str) -> None:
+def test_claims_hold(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     claims = CASES[name]()
+    said = capsys.readouterr().err
+    if not claims and "gmsh is" in said:
+        pytest.skip(said)
     assert claims
     assert [claim for claim in claims if not claim.passed] == []
 

@@ -1,5 +1,6 @@
-"""Fluxes in space by vector potentials, on boxes: sigma = e_r + curl w, w periodic in the elements of the box, three times.
+"""Fluxes in space by vector potentials, on boxes.
 
+    sigma = e_r + curl w     w periodic, each component in the elements of the box
 <(e_r + curl w).K^-1 (e_r + curl w)> is least;     curl^T K^-1 curl is singular on gradients, which does no harm
 """
 
@@ -16,7 +17,7 @@ from cellsolve.fem.space import FloatArray, batch_fastest, flux, of_problems
 from cellsolve.linalg.cg import conjugate_gradients
 from cellsolve.linalg.energies import IntArray, TotalGradients, energy_tensor
 from cellsolve.linalg.preconditioner import Preconditioner
-from cellsolve.linalg.solver import CellSolver
+from cellsolve.linalg.solver import CellSolver, Method
 
 __all__ = ["curl_fluxes"]
 
@@ -28,7 +29,7 @@ def curl_fluxes(solver: CellSolver, K: FloatArray, tol: float) -> list[Fluxes]:
     space = solver.space
     assert isinstance(space, BoxSpace)
     inverse = batch_fastest(np.stack([inverse_at(k) for k in K]))
-    method = "green" if solver.choose(inverse) == "green" else "green-jacobi"
+    method: Method = "green" if solver.choose(inverse) == "green" else "green-jacobi"
     form = _CurlForm(space, space.weights * inverse, solver.prepare(method, inverse))
     minimum = conjugate_gradients(form, tol)
     fields = [partial(_field, space, w) for w in minimum.unknowns]
@@ -37,7 +38,8 @@ def curl_fluxes(solver: CellSolver, K: FloatArray, tol: float) -> list[Fluxes]:
 
 def _field(space: BoxSpace, w: FloatArray) -> FloatArray:
     """e_r + curl w_r (d, d, q) of potentials (d, 3 n)."""
-    return (_curl(space, w[None]) + space.imposed)[0]
+    field: FloatArray = _curl(space, w[None])[0] + space.imposed
+    return field
 
 
 def _curl(space: BoxSpace, w: FloatArray) -> FloatArray:

@@ -2,11 +2,12 @@
 
     sigma = P K (g + grad theta) + sum_a delta_a,     div sigma = 0,     normal components without jumps
 
-P projects on polynomials of one degree less. delta_a lives on the elements round vertex a: its faces opposite to a carry
+P projects on polynomials of one degree less. delta_a lives on the elements round vertex a: faces opposite to a carry
 nothing, on faces at a it has minus the share of the jumps that the hat function lambda_a gives to a, its divergence is
-minus the share of the divergence, and among all such it has the least energy <delta.K^-1 delta> (Braess, Schoeberl 2008).
-The shares of a patch balance because theta solves the discrete problem; what stopping early leaves is spread over the
-patch, and carried off along a tree of elements afterwards: sigma has no divergence whatever theta is.
+minus the share of the divergence, and among all such it has the least energy <delta.K^-1 delta> (Braess, Schoeberl
+2008). The shares of a patch balance because theta solves the discrete problem; what stopping early leaves is spread
+over the patch where it conducts best, and carried off along a tree of elements afterwards: sigma has no divergence
+whatever theta is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import numpy.typing as npt
 from cellsolve.cellproblem.fluxes import Fluxes, applied, inverse_at
 from cellsolve.cellproblem.patches import Patches, find_patches
 from cellsolve.cellproblem.spanning_tree import carry_off
-from cellsolve.fem.elements import Affine
 from cellsolve.fem.face_fluxes import FaceFluxes, face_fluxes
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
@@ -34,19 +34,19 @@ _CHUNK = 4_000_000  # numbers in the matrices of the patches that are solved tog
 
 
 def equilibrated_fluxes(space: MeshSpace, K: FloatArray, u: FloatArray) -> Fluxes:
-    """Fluxes without divergence near those of correctors u (m, n) on straight simplices; K (q,) or (d, d, q)."""
+    """Fluxes without divergence near those of correctors u (m, n) on simplices; K (q,) or (d, d, q)."""
     elements = face_fluxes(space)
     at_points = K.reshape(*K.shape[:-1], len(elements.faces), -1)
     inverse = inverse_at(K).reshape(at_points.shape)
     phi = np.concatenate([_outflow(space, elements, part, at_points, u) for part in elements.parts()])
-    phi += _corrections(elements, inverse, phi)
-    carry_off(phi, elements.faces)
+    conductance = _conductance(inverse)
+    phi += _corrections(elements, inverse, conductance, phi)
+    phi = carry_off(phi, elements.faces, conductance)
     return _measured(elements, phi, inverse)
 
 
 def _outflow(space: MeshSpace, elements: FaceFluxes, part: slice, K: FloatArray, u: FloatArray) -> FloatArray:
     """What flows out of some elements by K (g + grad theta)."""
-    assert isinstance(space.elements, Affine)
     E = space.elements.total_gradients(part, space.potentials(part) + u.T[space.element_dofs[part]])
     return elements.outflow(part, _applied(K[..., part, :], E))
 
@@ -56,7 +56,7 @@ def _measured(elements: FaceFluxes, phi: FloatArray, inverse: FloatArray) -> Flu
     m, d = phi.shape[-1], elements.dim
     S, D = np.zeros((d, m)), np.zeros((m, m))
     for part in elements.parts():
-        weights = elements.volumes[part, None] * elements.weights
+        weights = elements.weights[part]
         sigma = elements.field(part, phi[part])
         S += np.einsum("kieq,eq->ik", sigma, weights)
         flat = (m, -1)
@@ -78,13 +78,20 @@ def _applied(K: FloatArray, field: FloatArray) -> FloatArray:
     return product.reshape(field.shape)
 
 
-def _corrections(elements: FaceFluxes, inverse: FloatArray, phi: FloatArray) -> FloatArray:
+def _conductance(inverse: FloatArray) -> FloatArray:
+    """How well elements conduct (e,), of K^-1 (e, q) or (d, d, e, q)."""
+    resistance: FloatArray = inverse if inverse.ndim == 2 else np.einsum("iieq->eq", inverse)
+    conductance: FloatArray = 1.0 / resistance.max(axis=1)
+    return conductance
+
+
+def _corrections(elements: FaceFluxes, inverse: FloatArray, conductance: FloatArray, phi: FloatArray) -> FloatArray:
     """sum_a delta_a as outflows, like phi (e, d + 1, f, m); ``inverse`` = K^-1 (e, q) or (d, d, e, q)."""
     patches = find_patches(elements)
     jump, mass = _jumps(elements.faces, phi), _mass(elements, inverse)
     total = np.zeros_like(phi)
     for faces, rows in patches.groups(_CHUNK, elements.per_face):
-        problem = _Problem.of(elements, patches, rows, faces, phi, jump)
+        problem = _Problem.of(elements, patches, rows, faces, phi, jump, conductance)
         delta = problem.solve(mass)
         for i in range(elements.dim + 1):
             for side in range(elements.dim):
@@ -97,7 +104,7 @@ def _jumps(faces: IntArray, phi: FloatArray) -> FloatArray:
     """What flows out on both sides of each face together, (e, d + 1, f, m)."""
     flat = faces.ravel()
     columns = phi.reshape(len(flat), -1)
-    sums = np.stack([np.bincount(flat, column) for column in columns.T], axis=1)
+    sums: FloatArray = np.stack([np.bincount(flat, weights=column).astype(float) for column in columns.T], axis=1)
     return sums[flat].reshape(phi.shape)
 
 
@@ -106,8 +113,8 @@ def _mass(elements: FaceFluxes, inverse: FloatArray) -> FloatArray:
     size = (elements.dim + 1) * elements.per_face
     mass = np.empty((len(elements.faces), size, size))
     for part in elements.parts():
-        fields = elements.basis(part).reshape(-1, size, elements.dim, len(elements.weights))
-        weights = elements.volumes[part, None] * elements.weights
+        fields = elements.basis(part).reshape(-1, size, elements.dim, len(elements.reference))
+        weights = elements.weights[part]
         if inverse.ndim == 2:
             weighted = fields * (weights * inverse[part])[:, None, None]
         else:
@@ -153,7 +160,14 @@ class _Problem:
 
     @classmethod
     def of(
-        cls, elements: FaceFluxes, patches: Patches, rows: IntArray, faces: int, phi: FloatArray, jump: FloatArray
+        cls,
+        elements: FaceFluxes,
+        patches: Patches,
+        rows: IntArray,
+        faces: int,
+        phi: FloatArray,
+        jump: FloatArray,
+        conductance: FloatArray,
     ) -> _Problem:
         f, d = elements.per_face, elements.dim
         element, side, sign = patches.element[rows], patches.side[rows], patches.sign[rows]
@@ -164,7 +178,8 @@ class _Problem:
         out = phi[element].mean(axis=3).sum(axis=2) / (d + 1)  # of the whole element, this corner's part
         source = -out
         missing = (source - given.mean(axis=3).sum(axis=2)).sum(axis=1, keepdims=True)
-        source = source - missing / rows.shape[1]
+        share = conductance[element]
+        source = source - missing * (share / share.sum(axis=1, keepdims=True))[..., None]
         column = patches.face[rows][..., None] * f + np.arange(f)
         column = np.where(sign[..., None] == 0, faces * f, column)
         return cls(element, patches.corner[rows], side, column, sign, given, source, faces * f)

@@ -67,4 +67,5 @@ def inverse_at(K: FloatArray) -> FloatArray:
 
 def applied(K: FloatArray, field: FloatArray) -> FloatArray:
     """K times fields (m, d, q)."""
-    return flux(K[None], field[None])[0]
+    product: FloatArray = flux(K[None], field[None])[0]
+    return product

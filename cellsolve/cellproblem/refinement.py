@@ -1,7 +1,7 @@
 """Refine a mesh until the bracket of its effective tensor is as narrow as tol.
 
-The trace of the bracket's width is a sum over elements of w |E - K^-1 sigma|^2_K: those that hold most of it are divided,
-or all of them.
+The trace of the bracket's width is a sum over elements of w |E - K^-1 sigma|^2_K: those that hold most of it are
+divided, or all of them.
 """
 
 from __future__ import annotations

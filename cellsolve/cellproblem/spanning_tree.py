@@ -1,11 +1,14 @@
-"""Along a tree of elements a flux can be given any divergence of mean zero: each face carries what lies behind it."""
+"""Along a tree of elements a flux can be given any divergence of mean zero: each face carries what lies behind it.
+
+The tree goes where resistance is least: a flux that has to pass an insulator costs more than all others.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.sparse.csgraph import breadth_first_order
+from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
 from cellsolve.fem.space import FloatArray
 
@@ -17,8 +20,9 @@ _ROUNDING = 1e-14  # of the largest outflow: a divergence below is noise
 _UNBALANCED = 1e-9  # of it: what a piece of the mesh may give in all
 
 
-def carry_off(phi: FloatArray, faces: IntArray) -> None:
-    """Take the divergence out of outflows phi (e, d + 1, f, m) through ``faces`` (e, d + 1), in place.
+def carry_off(phi: FloatArray, faces: IntArray, conductance: FloatArray) -> FloatArray:
+    """Outflows phi (e, d + 1, f, m) through ``faces`` (e, d + 1) without their divergence, which is carried off where
+    ``conductance`` (e,) is large if possible.
 
     On pieces, joined through faces, whose divergence is not zero in all, all flux is taken away: that happens where
     finite elements let it pass through a point or an edge.
@@ -26,9 +30,10 @@ def carry_off(phi: FloatArray, faces: IntArray) -> None:
     largest = np.abs(phi).max(initial=0.0)
     out = phi.mean(axis=2).sum(axis=1)  # (e, m)
     if np.abs(out).max(initial=0.0) <= _ROUNDING * largest:
-        return
+        return phi
+    phi = np.array(phi, order="C")
     first, second = _sides(faces)
-    parent, levels, root = _tree(first // faces.shape[1], second // faces.shape[1], len(faces))
+    parent, levels, root = _tree(first // faces.shape[1], second // faces.shape[1], conductance)
     behind = out.copy()
     for level in reversed(levels[1:]):
         np.add.at(behind, parent[level], behind[level])
@@ -36,6 +41,7 @@ def carry_off(phi: FloatArray, faces: IntArray) -> None:
     _push(phi, children, parent, first, second, behind, faces.shape[1])
     lost = np.abs(behind[root]).max(axis=1) > _UNBALANCED * largest
     phi[np.isin(_roots(parent, levels), root[lost])] = 0.0
+    return phi
 
 
 def _sides(faces: IntArray) -> tuple[IntArray, IntArray]:
@@ -46,13 +52,17 @@ def _sides(faces: IntArray) -> tuple[IntArray, IntArray]:
     return order[pairs], order[pairs + 1]
 
 
-def _tree(first: IntArray, second: IntArray, count: int) -> tuple[IntArray, list[IntArray], IntArray]:
+def _tree(first: IntArray, second: IntArray, conductance: FloatArray) -> tuple[IntArray, list[IntArray], IntArray]:
     """A spanning forest of elements: the parent of each (roots: themselves), the elements level by level, the roots."""
-    graph = sp.csr_array(sp.coo_array((np.ones(len(first)), (first, second)), shape=(count, count)))
-    labels = sp.csgraph.connected_components(graph, directed=False)[1]
-    root = np.unique(labels, return_index=True)[1]
-    hub = (np.full(len(root), count), root)
-    ends = (np.concatenate([first, hub[0]]), np.concatenate([second, hub[1]]))
+    count = len(conductance)
+    steps = np.sort(np.stack([first, second]), axis=0)
+    resistance = 1.0 + conductance.max() / np.minimum(conductance[first], conductance[second])
+    keys, place = np.unique(steps[0] * np.int64(count) + steps[1], return_index=True)
+    graph = sp.csr_array(sp.coo_array((resistance[place], (keys // count, keys % count)), shape=(count, count)))
+    forest = sp.coo_array(minimum_spanning_tree(graph))
+    labels = connected_components(forest, directed=False)[1]
+    root = np.unique(labels, return_index=True)[1].astype(np.int64)
+    ends = (np.concatenate([forest.row, np.full(len(root), count)]), np.concatenate([forest.col, root]))
     whole = sp.csr_array(sp.coo_array((np.ones(len(ends[0])), ends), shape=(count + 1, count + 1)))
     order, parent = breadth_first_order(whole, count, directed=False)
     place = np.empty(count + 1, dtype=np.int64)
@@ -62,9 +72,9 @@ def _tree(first: IntArray, second: IntArray, count: int) -> tuple[IntArray, list
     while start <= count:
         levels.append(order[start:end].astype(np.int64))
         start, end = end, 1 + int(np.searchsorted(above, end, side="left"))
-    parent = parent[:count].astype(np.int64)
-    parent[root] = root
-    return parent, levels, root
+    parents = np.asarray(parent[:count], dtype=np.int64)
+    parents[root] = root
+    return parents, levels, root
 
 
 def _push(

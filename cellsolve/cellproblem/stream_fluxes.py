@@ -48,7 +48,8 @@ def _mean(space: Space, field: partial[FloatArray]) -> FloatArray:
     if space.imposed.shape[-1] == 1:
         turned: FloatArray = _R @ space.imposed[:, :, 0].T
         return turned
-    return np.einsum("kiq,q->ik", field(), space.weights)
+    mean: FloatArray = np.einsum("kiq,q->ik", field(), space.weights)
+    return mean
 
 
 def _turned_gradients(space: Space, w: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ from cellsolve.cells.inspection import CellReport, inspect_cell
 from cellsolve.cells.lattices import periodic_classes
 from cellsolve.cells.mesh_files import read_cell
 from cellsolve.cells.periodicity import SideReport, check_periodicity
+from cellsolve.cells.quality import cell_quality
 from cellsolve.cells.refinement import refined
 from cellsolve.cells.subdivision import subdivided
 from cellsolve.cells.unit_cell import UnitCell, straightened
@@ -21,6 +22,7 @@ __all__ = [
     "SideReport",
     "UnitCell",
     "box_cell",
+    "cell_quality",
     "check_periodicity",
     "detect_period",
     "directions",

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from cellsolve.cells.curved import middle_owners, straight_middles
 from cellsolve.cells.lattices import longest_vector
 from cellsolve.cells.shapes import SHAPES, Floats, Ints
 from cellsolve.cells.unit_cell import UnitCell
 from cellsolve.errors import PeriodicityError
 
-__all__ = ["Face", "Overlaps", "Side", "facet_weights", "located", "on_planes", "overlaps", "sides"]
+__all__ = ["Face", "Overlaps", "Side", "check_coupling", "facet_weights", "located", "on_planes", "overlaps", "sides"]
 
 _GAP = 0.05
 """Facets may stick out over the opposite face by this part of their measure, as holes may that cut both faces."""
@@ -111,8 +112,27 @@ def _face(cell: UnitCell, near: Bools, number: int) -> Face:
     held = [np.flatnonzero(touching[:, local].all(axis=1)) for local in SHAPES[cell.shape].facets]
     pairs = zip(held, SHAPES[cell.shape].facets, strict=True)
     nodes = np.vstack([cell.elements[np.ix_(elements, local)] for elements, local in pairs])
+    _refuse_bent(cell, number, held)
     t = np.delete(cell.points @ np.linalg.inv(cell.period), number, axis=1)
     return Face(np.concatenate(held), nodes, t[nodes])
+
+
+def _refuse_bent(cell: UnitCell, number: int, held: list[Ints]) -> None:
+    """``held``: the elements that have each of the local facets on a face. These must not be bent in its plane."""
+    if cell.middles is None:
+        return
+    off = np.abs(cell.points[cell.middles] - straight_middles(cell.points, cell.elements, cell.shape)).max(axis=2)
+    tolerance = cell.match_tol * longest_vector(cell.period)
+    for elements, facet in zip(held, SHAPES[cell.shape].facets, strict=True):
+        columns = [k for k, own in enumerate(middle_owners(cell.shape)) if set(own) <= set(facet)]
+        bent = int((off[np.ix_(elements, np.array(columns, dtype=np.int64))] > tolerance).any(axis=1).sum())
+        if bent:
+            raise PeriodicityError(
+                f"{cell.name}: {bent} facets on side {number} are curved within it, needed straight ones to couple "
+                "sides that do not match. Solve with order=1, or remesh with a periodic constraint.",
+                side=number,
+                unmatched=bent,
+            )
 
 
 def overlaps(cell: UnitCell, side: Side) -> Overlaps:
@@ -133,12 +153,13 @@ def _refuse_gaps(cell: UnitCell, number: int, face: Face, covered: Floats) -> No
     bad = np.flatnonzero(np.abs(covered - 1.0) > _GAP)
     if len(bad):
         worst = bad[np.abs(covered[bad] - 1.0).argmax()]
+        place = np.round(cell.points[face.nodes[worst]].mean(axis=0), 6).tolist()
         size = float(np.ptp(cell.points[face.nodes[worst]], axis=0).max())
         raise PeriodicityError(
             f"{cell.name}: {len(bad)} of {len(face.elements)} facets on a face of side {number} lie with more than "
-            f"{_GAP:.0%} of their measure over no facet of the opposite face, or over several (worst: {covered[worst]:.0%} "
-            f"covered, near {np.round(cell.points[face.nodes[worst]].mean(axis=0), 6).tolist()}). The faces are cut by "
-            "different holes, or are not flat. Make the holes alike on both faces.",
+            f"{_GAP:.0%} of their measure over no facet of the opposite face, or over several (worst: "
+            f"{covered[worst]:.0%} covered, near {place}). The faces are cut by different holes, or are not flat. Make "
+            "the holes alike on both faces.",
             side=number,
             unmatched=len(bad),
             largest_gap=abs(float(covered[worst]) - 1.0) * size,
@@ -210,7 +231,7 @@ def _near_pairs(slave: Floats, master: Floats) -> tuple[Ints, Ints]:
 
 
 def _clipped(polygon: Floats, count: Ints, start: Floats, along: Floats) -> tuple[Floats, Ints]:
-    """Polygons (p, k, 2) of ``count`` (p,) corners without what lies right of a line each (Sutherland, Hodgman 1974)."""
+    """Polygons (p, k, 2) of ``count`` (p,) corners without what is right of a line (Sutherland, Hodgman 1974)."""
     corner = np.arange(polygon.shape[1])
     following = np.where(corner + 1 < count[:, None], corner + 1, 0)
     step = polygon - start[:, None]
@@ -250,11 +271,17 @@ def _bilinear(corners: Floats, places: Floats) -> Floats:
     return weights
 
 
+def check_coupling(cell: UnitCell) -> None:
+    """Raises PeriodicityError for sides that cannot be coupled: not flat, or with holes that do not match."""
+    for side in sides(cell) if cell.dim > 1 else ():
+        overlaps(cell, side)
+
+
 def located(face: Face, places: Floats) -> tuple[Ints, Floats]:
     """The facet of a face nearest to each place (n, d-1), and the weights (n, k) of its corners there."""
     middles = face.corners.mean(axis=1)
     count = min(len(middles), 16)
-    _, near = KDTree(middles).query(places, k=np.arange(1, count + 1))
+    near = np.asarray(KDTree(middles).query(places, k=np.arange(1, count + 1))[1])
     corners = face.corners[near].reshape(-1, *face.corners.shape[1:])
     weights = facet_weights(corners, np.repeat(places, count, axis=0)).reshape(len(places), count, -1)
     best = weights.min(axis=2).argmax(axis=1)

@@ -14,7 +14,16 @@ from scipy.special import roots_jacobi
 
 from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape, determinants
 
-__all__ = ["CURVED", "CurvedTraits", "completed", "curved_determinants", "middle_owners", "straight_middles"]
+__all__ = [
+    "CURVED",
+    "CurvedTraits",
+    "completed",
+    "curved_determinants",
+    "middle_owners",
+    "reference_corners",
+    "shape_functions",
+    "straight_middles",
+]
 
 _CUBE_EDGES = [(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)]
 _CUBE_FACES = [(0, 3, 7, 4), (1, 2, 6, 5), (0, 1, 5, 4), (3, 2, 6, 7), (0, 1, 2, 3), (4, 5, 6, 7)]
@@ -38,7 +47,7 @@ class CurvedTraits(NamedTuple):
     """(q,), sum_q weights det J = measure, exactly; nodes have weight zero, they are there for the sign."""
 
 
-def _corners(shape: str) -> Floats:
+def reference_corners(shape: str) -> Floats:
     """Reference corners: 0 and the unit vectors, or the corners of [-1, 1]^d."""
     dim = SHAPES[shape].dim
     if SHAPES[shape].nodes == dim + 1:
@@ -90,7 +99,7 @@ def _gradients(nodes: Floats, at: Floats, exponents: Ints) -> Floats:
 
 def _traits(shape: str) -> CurvedTraits:
     owners = tuple(np.array(own) for own in _OWNERS[shape])
-    corners = _corners(shape)
+    corners = reference_corners(shape)
     nodes = np.vstack([corners, *(corners[own].mean(axis=0)[None] for own in owners)])
     points, weights = _rule(shape)
     sets = [frozenset(own.tolist()) for own in owners]
@@ -105,6 +114,14 @@ CURVED: dict[str, CurvedTraits] = {shape: _traits(shape) for shape in SHAPES}
 def middle_owners(shape: Shape) -> tuple[Ints, ...]:
     """The corners that each middle belongs to: the ends of its edge, those of its face, or all."""
     return CURVED[shape].owners
+
+
+def shape_functions(shape: str, at: Floats) -> Floats:
+    """The functions (q, k) of corners and middles at points (q, d) of the reference element."""
+    corners = reference_corners(shape)
+    nodes = np.vstack([corners, *(corners[own].mean(axis=0)[None] for own in CURVED[shape].owners)])
+    exponents = _exponents(shape)
+    return np.asarray(_monomials(at, exponents) @ np.linalg.inv(_monomials(nodes, exponents)))
 
 
 def straight_middles(points: Floats, elements: Ints, shape: Shape) -> Floats:

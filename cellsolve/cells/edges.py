@@ -20,6 +20,7 @@ __all__ = [
     "number_distinct",
     "number_edges",
     "number_pairs",
+    "number_sets",
     "torus_edges",
 ]
 
@@ -81,14 +82,27 @@ def number_pairs(first: Ints, second: Ints, n: int) -> tuple[Ints, Ints]:
     return number_distinct(np.minimum(first, second) * n + np.maximum(first, second))
 
 
+def number_sets(sets: Ints, n: int) -> tuple[Ints, Ints]:
+    """Numbers (s,) of sets (s, k) of corners below n, and where each is found once: edges by two, faces by three of
+    their least nodes, hexahedra each for itself."""
+    if sets.shape[1] == 8:
+        return np.arange(len(sets)), np.arange(len(sets))
+    ordered = np.sort(sets, axis=1)
+    number, first = number_pairs(ordered[:, 0], ordered[:, 1], n)
+    return (number, first) if sets.shape[1] == 2 else number_distinct(number * n + ordered[:, 2])
+
+
 def number_distinct(keys: Ints) -> tuple[Ints, Ints]:
-    """Numbers of keys (k,) in ascending order, equal ones alike, and where each is found once."""
+    """Numbers of keys (k,) in ascending order, equal ones alike, and where one key of each number is."""
     order = np.argsort(keys)
+    work = keys[order]
     fresh = np.ones(len(keys), dtype=np.bool_)
-    fresh[1:] = keys[order[1:]] != keys[order[:-1]]
-    number = np.empty(len(keys), dtype=np.int64)
-    number[order] = np.cumsum(fresh) - 1
-    return number, order[fresh]
+    np.not_equal(work[1:], work[:-1], out=fresh[1:])
+    np.cumsum(fresh, out=work)
+    work -= 1
+    numbers = np.empty_like(work)
+    numbers[order] = work
+    return numbers, order[fresh]
 
 
 def midpoints(points: Floats, ends: Ints) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cellsolve.cells.shapes import Ints
 
-__all__ = ["BY_GMSH", "BY_MED", "BY_NAME", "BY_VTK", "BY_XDMF", "ElementType", "from_gmsh_order"]
+__all__ = ["BY_GMSH", "BY_MED", "BY_NAME", "BY_VTK", "BY_XDMF", "ElementType", "from_gmsh_order", "from_med_order"]
 
 
 class ElementType(NamedTuple):
@@ -72,6 +72,13 @@ _FROM_GMSH = {
     "hexahedron20": [*range(8), 8, 11, 13, 9, 16, 18, 19, 17, 10, 12, 14, 15],
     "hexahedron27": [*range(8), 8, 11, 13, 9, 16, 18, 19, 17, 10, 12, 14, 15, 22, 23, 21, 24, 20, 25, 26],
 }
+_FROM_MED = {"hexahedron27": [*range(20), 24, 22, 21, 23, 20, 25, 26]}
+
+
+def from_med_order(kind: ElementType, nodes: Ints) -> Ints:
+    """Nodes (m, k) in MED's numbering, in that of VTK: MED goes around the side faces."""
+    order = _FROM_MED.get(kind.name)
+    return nodes if order is None else np.asarray(nodes[:, order])
 
 
 def from_gmsh_order(kind: ElementType, nodes: Ints) -> Ints:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsolve.cells.connectivity import Piece, count_weak_joints, find_pieces
-from cellsolve.cells.coupling import overlaps, sides
+from cellsolve.cells.coupling import check_coupling
 from cellsolve.cells.mesh_files import load_cell
 from cellsolve.cells.percolation import notes_on_pieces, percolates
 from cellsolve.cells.periodicity import SideReport, check_coverage, check_elements, match_sides
 from cellsolve.cells.quality import cell_quality
 from cellsolve.cells.shapes import Floats, Shape
-from cellsolve.cells.unit_cell import UnitCell
+from cellsolve.cells.unit_cell import Periodicity, UnitCell
 from cellsolve.errors import MeshError
 
 __all__ = ["CellReport", "inspect_cell"]
@@ -70,7 +69,7 @@ def inspect_cell(
     match_tol: float = 1e-8,
     regions: str | None = None,
     merge_nodes: bool = False,
-    periodicity: Literal["exact", "interpolated"] = "exact",
+    periodicity: Periodicity = "exact",
 ) -> CellReport:
     """The report of a mesh file; arguments as for ``read_cell``.
 
@@ -105,7 +104,7 @@ def inspect_cell(
         region_percolates=_by_region(cell),
         problems=(
             *_said_by(check_elements, cell),
-            *(_said_by(_check_coupling, cell) if coupled else unlike),
+            *(_said_by(check_coupling, cell) if coupled else unlike),
             *_said_by(check_coverage, cell),
         ),
         notes=(
@@ -123,12 +122,6 @@ def _by_region(cell: UnitCell) -> dict[str, tuple[bool, ...]]:
     return {
         name: percolates(find_pieces(cell, cell.tags == tag), cell.dim) for tag, name in enumerate(cell.region_names)
     }
-
-
-def _check_coupling(cell: UnitCell) -> None:
-    for side in sides(cell):
-        if cell.dim > 1:
-            overlaps(cell, side)
 
 
 def _coupled_note(found: tuple[SideReport, ...]) -> str:

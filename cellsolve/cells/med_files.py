@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsolve.cells.element_types import BY_MED, ElementType
+from cellsolve.cells.element_types import BY_MED, ElementType, from_med_order
 from cellsolve.cells.hdf_arrays import HdfFile
 from cellsolve.cells.mesh_data import Array, Block, DamagedFileError, MeshData
 from cellsolve.cells.number_streams import whole_numbers
@@ -56,7 +56,7 @@ def _block(file: HdfFile, path: str, kind: ElementType) -> Block:
     arrays = _fields(file, kind, len(nodes))
     if "FAM" in file.keys(path):
         arrays[_FAMILY] = whole_numbers(file.array(f"{path}/FAM"))
-    return Block(kind, nodes, arrays)
+    return Block(kind, from_med_order(kind, nodes), arrays)
 
 
 def _fields(file: HdfFile, kind: ElementType, count: int) -> dict[str, Array]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cellsolve.cells.cell_elements import CellElements, cell_elements, check_extents, divided, merged, used_points
+from cellsolve.cells.cell_elements import CellElements, cell_elements, check_extents, divided, merged
+from cellsolve.cells.coupling import check_coupling
 from cellsolve.cells.detection import detect_lattice, detect_period
 from cellsolve.cells.gmsh_files import read_gmsh
 from cellsolve.cells.lattices import as_period, longest_vector
 from cellsolve.cells.mesh_data import MeshData
-from cellsolve.cells.periodicity import check_coverage, check_elements, check_periodicity
+from cellsolve.cells.periodicity import check_coverage, check_elements, check_periodicity, match_sides
 from cellsolve.cells.regions import region_tags
 from cellsolve.cells.shapes import SHAPES, Floats, Ints
-from cellsolve.cells.unit_cell import UnitCell, check_tolerance
+from cellsolve.cells.unit_cell import Periodicity, UnitCell, check_tolerance
 from cellsolve.cells.vtk_files import read_vtk
 from cellsolve.cells.vtu_files import read_vtu
 from cellsolve.errors import MeshError
@@ -35,6 +38,7 @@ def read_cell(
     match_tol: float = 1e-8,
     regions: str | None = None,
     merge_nodes: bool = False,
+    periodicity: Periodicity = "exact",
 ) -> UnitCell:
     """The unit cell in a gmsh (2.2, 4.1), VTU, VTK, XDMF or MED file, checked to be periodic.
 
@@ -49,15 +53,28 @@ def read_cell(
     "gmsh:geometrical" or the name of element data); by default the physical groups, the families, the only
     integer array, or else one region "cell". ``merge_nodes``: nodes within the tolerance become one, where a file
     holds them twice; by default such a file is refused, because elements that share no node insulate each other.
+    ``periodicity``: "interpolated" couples flat sides that do not match by mortars, and is exact where they do match.
 
     Raises MeshError (unreadable or unusable file) and PeriodicityError (opposite sides differ).
     """
     cell = load_cell(path, period=period, match_tol=match_tol, regions=regions, merge_nodes=merge_nodes)
     with np.errstate(all="ignore"):
         check_elements(cell)
-        check_periodicity(cell)
         check_coverage(cell)
-    return cell
+        return _with_sides(cell, periodicity)
+
+
+def _with_sides(cell: UnitCell, periodicity: Periodicity) -> UnitCell:
+    """The cell, its sides seen to match or to be fit for coupling."""
+    if periodicity not in get_args(Periodicity):
+        raise MeshError(f"{cell.name}: got periodicity = {periodicity!r}, needed one of {get_args(Periodicity)}.")
+    if periodicity == "exact":
+        check_periodicity(cell)
+        return cell
+    if not any(side.problem for side in match_sides(cell)):
+        return cell
+    check_coupling(cell)
+    return replace(cell, periodicity=periodicity)
 
 
 def load_cell(
@@ -94,7 +111,7 @@ def _period(name: str, found: CellElements, period: ArrayLike | None) -> Floats:
 def _detected(found: CellElements) -> Floats:
     """By facets and hull where the elements are of one shape, else by the hull."""
     if found.shape is None:
-        return detect_period(used_points(found.points, found.parts))
+        return detect_period(found.points)
     corners = np.vstack([nodes[:, : SHAPES[found.shape].nodes] for _, nodes in found.parts])
     return detect_lattice(found.points, corners, found.shape)
 

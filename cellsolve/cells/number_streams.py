@@ -13,7 +13,7 @@ import numpy as np
 from cellsolve.cells.mesh_data import Array, DamagedFileError
 from cellsolve.cells.shapes import Floats, Ints
 
-__all__ = ["ByteNumbers", "Numbers", "TextNumbers", "numbers_of", "rows_alike", "whole_numbers"]
+__all__ = ["ByteNumbers", "Numbers", "TextNumbers", "chained", "numbers_of", "rows_alike", "whole_numbers"]
 
 
 class Numbers(Protocol):
@@ -22,8 +22,8 @@ class Numbers(Protocol):
     def take(self, kind: str, count: int) -> Array:
         """The next ``count`` numbers of numpy type ``kind``; whole numbers come as int64."""
 
-    def rows(self, kind: str, count: int, reals: int) -> tuple[Ints, Floats]:
-        """The next ``count`` rows of one whole number of type ``kind`` (count,) and reals (count, reals)."""
+    def rows(self, count: int, reals: int) -> tuple[Ints, Floats]:
+        """The next ``count`` rows of one 4-byte whole number (count,) and reals (count, reals)."""
 
 
 class TextNumbers:
@@ -44,7 +44,7 @@ class TextNumbers:
         self._at += count
         return taken if kind.startswith("f") else whole_numbers(taken)
 
-    def rows(self, kind: str, count: int, reals: int) -> tuple[Ints, Floats]:
+    def rows(self, count: int, reals: int) -> tuple[Ints, Floats]:
         table = self.take("f8", count * (1 + reals)).reshape(count, 1 + reals)
         return whole_numbers(table[:, 0]), np.ascontiguousarray(table[:, 1:])
 
@@ -63,8 +63,8 @@ class ByteNumbers:
         taken = self._take(np.dtype(self.order + kind), count)
         return taken.astype(float if kind.startswith("f") else np.int64, copy=False)
 
-    def rows(self, kind: str, count: int, reals: int) -> tuple[Ints, Floats]:
-        table = self._take(np.dtype([("whole", self.order + kind), ("reals", self.order + "f8", (reals,))]), count)
+    def rows(self, count: int, reals: int) -> tuple[Ints, Floats]:
+        table = self._take(np.dtype([("whole", self.order + "i4"), ("reals", self.order + "f8", (reals,))]), count)
         return table["whole"].astype(np.int64), table["reals"].astype(float)
 
     def peek(self, kind: str) -> Array:
@@ -100,6 +100,24 @@ def whole_numbers(values: Array) -> Ints:
     if values.dtype.kind != "f" or not (np.abs(values) < 2.0**53).all() or (values != np.floor(values)).any():
         raise DamagedFileError("a number that is not whole where a count or an index should be")
     return values.astype(np.int64)
+
+
+def chained(widths: Ints, count: int) -> Ints:
+    """The starts of up to ``count`` rows: p_0 = 0, p_(k+1) = p_k + widths[p_k], up to the end.
+
+    ``widths`` (n,): how long a row would be that starts at each place, 0 where none can.
+    Raises DamagedFileError if the rows end elsewhere than at the end or the count.
+    """
+    starts: list[int] = []
+    at, following = 0, (np.arange(len(widths)) + widths).data
+    while at < len(widths) and len(starts) < count:
+        starts.append(at)
+        at = following[at]
+        if at == starts[-1]:
+            raise DamagedFileError("an element of an unknown type")
+    if at > len(widths):
+        raise DamagedFileError("fewer elements than announced")
+    return np.array(starts, dtype=np.int64)
 
 
 def rows_alike(values: Array, width: int, limit: int, columns: slice) -> int:

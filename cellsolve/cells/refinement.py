@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order
 
 from cellsolve.cells.box_refinement import refined_boxes
+from cellsolve.cells.curved import reference_corners
+from cellsolve.cells.curved_refinement import child_middles
 from cellsolve.cells.edges import SIMPLEX_EDGES, TorusEdges, midpoints, torus_edges
 from cellsolve.cells.lattices import longest_vector
 from cellsolve.cells.shapes import Ints
@@ -124,11 +126,19 @@ def _bisected(cell: UnitCell, edges: TorusEdges, key: Ints, chosen: Bools) -> Un
     halved = chosen[edges.folded]
     _refuse_tiny(cell, edges.ends[halved])
     children = _children(cell.shape, _patterns(np.where(chosen, key, -1)[edges.of_elements]))
+    tags = cell.tags[children.parent]
+    if cell.middles is not None:
+        nodes = np.hstack([cell.elements, cell.middles])
+        elements = nodes[children.parent[:, None], children.local]
+        corners = reference_corners(cell.shape)
+        places = np.vstack([corners, corners[SIMPLEX_EDGES[cell.shape]].mean(axis=1)])
+        middles, points = child_middles(cell, elements, children.parent, children.local, places)
+        return replace(cell, points=points, elements=elements, tags=tags, middles=middles)
     new = len(cell.points) - 1 + np.cumsum(halved)
     nodes = np.hstack([cell.elements, new[edges.number]])
     points = np.vstack([cell.points, midpoints(cell.points, edges.ends[halved])])
     elements = nodes[children.parent[:, None], children.local]
-    return replace(cell, points=points, elements=elements, tags=cell.tags[children.parent])
+    return replace(cell, points=points, elements=elements, tags=tags)
 
 
 def _refuse_tiny(cell: UnitCell, ends: Ints) -> None:

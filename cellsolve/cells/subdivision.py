@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
@@ -43,7 +42,7 @@ def subdivided(cell: UnitCell) -> UnitCell:
         raise MeshError(f"{cell.name}: got curved elements ({cell.shape}), needed straight ones to be divided. Remesh.")
     ranks = periodic_ranks(cell.points, cell.period, cell.match_tol)
     elements, parents = simplices(cell.name, cell.points, [(cell.shape, cell.elements)], ranks)
-    shape = cast(Shape, "triangle" if cell.dim == 2 else "tetra")
+    shape: Shape = "triangle" if cell.dim == 2 else "tetra"
     return replace(cell, elements=elements, shape=shape, tags=cell.tags[parents])
 
 

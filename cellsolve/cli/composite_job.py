@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from cellsolve.cli.earlier_rows import Starting, anew
 from cellsolve.cli.exits import Exit
-from cellsolve.cli.items import BoxSource, Item, MeshSource, Outcome, solve_items
+from cellsolve.cli.items import BoxSource, Item, MeshSource, Outcome, solve_here, solve_items
 from cellsolve.cli.jobs import CompositeCell, CompositeJob, Job
 from cellsolve.cli.terminal import messages, plain_table, progress_bar
-from cellsolve.results.table import BOUND_COLUMNS, COLUMNS, Row, Table, open_table
+from cellsolve.results.locks import sole_writer
+from cellsolve.results.rows import BOUND_COLUMNS, COLUMNS, FIELD_COLUMNS, RECORD_COLUMNS, Row
+from cellsolve.results.table import Table, open_table
 
 __all__ = ["TOL", "exit_code_of", "job_items", "print_rows", "print_summary", "solve_and_write"]
 
 TOL = 1e-8
 _ORDER = 2
+Solve = Callable[[Sequence[Item], int], Generator[Outcome, None, None]]
 
 
 def job_items(job: Job, content: CompositeJob) -> list[Item]:
@@ -32,25 +36,53 @@ def _item(folder: Path, content: CompositeJob, number: int, cell: CompositeCell)
     if cell.mesh is not None:
         name = cell.mesh
     solve = content.solve
-    return Item(name, source, content.coefficient, cell.order or _ORDER, solve.tol or TOL, solve.bounds)
+    order = cell.order or _ORDER
+    return Item(name, source, content.coefficient, order, solve.tol or TOL, solve.bounds, solve.refine)
 
 
 def _source(folder: Path, cell: CompositeCell) -> MeshSource | BoxSource:
-    if cell.box is None:
-        return MeshSource(folder / (cell.mesh or ""), cell.period, cell.match_tol)
-    return BoxSource(cell.box.dim, cell.box.n, cell.box.order or cell.order, cell.period)
+    if cell.box is not None:
+        return BoxSource(cell.box.dim, cell.box.n, cell.box.order or cell.order, cell.period)
+    return MeshSource(
+        folder / (cell.mesh or ""), cell.period, cell.match_tol, cell.regions, cell.periodicity, cell.merge_nodes
+    )
 
 
-def solve_and_write(items: Sequence[Item], workers: int, path: Path | None) -> list[Outcome]:
-    """Solve the items; each row is in the table at ``path``, on disk, once it is known. Failures are said at once."""
-    columns = (*COLUMNS, *BOUND_COLUMNS) if any(item.bounds for item in items) else COLUMNS
-    table = nullcontext() if path is None else open_table(path, columns)
+def solve_and_write(items: Sequence[Item], workers: int, path: Path | None, starting: Starting = anew) -> list[Outcome]:
+    """Solve the items; each row is in the table at ``path``, on disk, once it is known. Failures are said at once.
+
+    ``starting`` says what becomes of a table that is there already. Nobody else may write to it meanwhile.
+    """
+    if path is None:
+        solve = solve_here if len(items) == 1 else solve_items  # a single one has no others to be kept from harm
+        return _solved(items, workers, solve, None)
+    with sole_writer(path):
+        start = starting(path, items)
+        with open_table(path, _columns(items, start.rows), start.rows) as table:
+            try:
+                return [*start.kept, *_solved(start.items, workers, solve_items, table)]
+            except KeyboardInterrupt:
+                click.echo(f"The rows of what is done are in {path}.", err=True)
+                raise
+
+
+def _columns(items: Sequence[Item], rows: Sequence[Row]) -> tuple[str, ...]:
+    """Of all tables, and those of brackets and fields where they are wanted or there already."""
+    columns = COLUMNS
+    if any(item.bounds for item in items):
+        columns += BOUND_COLUMNS
+    if any(item.fields for item in items) or any("fields" in row for row in rows):
+        columns += FIELD_COLUMNS
+    return columns + RECORD_COLUMNS
+
+
+def _solved(items: Sequence[Item], workers: int, solve: Solve, table: Table | None) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    with table as opened, progress_bar("solving", "cells") as report:
+    with progress_bar("solving", "cells") as report, closing(solve(items, workers)) as solved:
         report(0, len(items))
-        for outcome in solve_items(items, workers):
+        for outcome in solved:
             outcomes.append(outcome)
-            _record(outcome, opened)
+            _record(outcome, table)
             report(len(outcomes), len(items))
     return outcomes
 
@@ -110,13 +142,17 @@ def print_summary(outcomes: Sequence[Outcome], items: Sequence[Item], path: Path
     """How many were solved, where the rows are, and which regions were named in vain, on stderr."""
     named = {name for item in items for name in item.coefficient} - {"default"}
     unseen = sorted(named.difference(*(outcome.regions for outcome in outcomes)))
-    if unseen and any(outcome.regions for outcome in outcomes):
+    known = any(outcome.regions for outcome in outcomes) and not any(outcome.kept for outcome in outcomes)
+    if unseen and known:
         click.echo(
             f"warning: no cell of this batch has a region {', '.join(unseen)}; its value was not used.", err=True
         )
-    solved = sum(not outcome.failed for outcome in outcomes)
-    failed = len(outcomes) - solved
-    parts = [f"{solved} of {len(outcomes)} cells solved"]
+    kept = sum(outcome.kept for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    tried = len(outcomes) - kept
+    parts = [f"{tried - failed} of {tried} cells solved"] if tried else []
+    if kept:
+        parts.append(f"{kept} kept from before")
     if failed:
         parts.append(f"{failed} failed")
     if path is not None:

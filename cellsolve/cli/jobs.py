@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainValidator, Tag, ValidationError
 
@@ -102,6 +102,11 @@ class CompositeCell(CellSection):
 
     box: CompositeBox | None = Field(default=None, description="a table such as { dim = 2 } or { dim = 2, n = 4 }")
     order: int | None = Field(default=None, ge=1, le=16, description="a whole number from 1 to 16")
+    regions: str | None = Field(default=None, min_length=1, description="the name of an integer cell array of the mesh")
+    periodicity: Literal["exact", "interpolated"] | None = Field(
+        default=None, description='"exact" or "interpolated", for sides that do not match'
+    )
+    merge_nodes: bool | None = Field(default=None, description="true or false")
 
 
 class Ramp(_Section):
@@ -124,6 +129,12 @@ class SolveSection(_Section):
     tol: float | None = Field(default=None, ge=1e-13, lt=1, description="a number from 1e-13 to 1")
     bounds: bool = Field(default=False, description="true or false")
     exact_points: bool = Field(default=False, description="true or false")
+
+
+class CompositeSolve(SolveSection):
+    """How exact the tensors must be, and how meshes are refined for that."""
+
+    refine: Literal["uniform", "adaptive"] | None = Field(default=None, description='"uniform" or "adaptive"')
 
 
 class OutputSection(_Section):
@@ -153,6 +164,9 @@ class CompositeJob(_Job):
 
     coefficient: dict[str, CoefficientValue] = Field(
         min_length=1, description="a finite number, a text in y[0], y[1] .., or a matrix such as [[2, 0], [0, 1]]"
+    )
+    solve: CompositeSolve = Field(
+        default=CompositeSolve(), description="a section with tol, bounds, exact_points, refine"
     )
     cells: list[CompositeCell] = Field(default=[], description="tables [[cells]] with mesh = .. or box = ..")
 

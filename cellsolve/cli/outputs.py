@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 from cellsolve.errors import JobError
-from cellsolve.results.table import SUFFIXES
+from cellsolve.results.table import check_suffix
 
-__all__ = ["check_table", "check_writable"]
+__all__ = ["check_table", "check_writable", "make_folder"]
 
 
 def check_writable(path: Path) -> None:
@@ -29,7 +29,16 @@ def check_writable(path: Path) -> None:
 
 def check_table(path: Path) -> None:
     """The same for a table, whose suffix must be one that is known."""
-    if path.suffix.lower() not in SUFFIXES:
-        needed = " or ".join(SUFFIXES)
-        raise JobError(f"cannot write {path}: got the suffix {path.suffix!r}, needed {needed}. Rename the output.")
+    check_suffix(path)
     check_writable(path)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for outputs, unless it is there. Raises JobError where that is not possible."""
+    try:
+        path.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise JobError(f"cannot make the folder {path}: there is no folder {path.parent}. Make it first.") from None
+    except OSError as error:
+        raise JobError(f"cannot make the folder {path}: {error.strerror or error}. Give another one.") from None
+    check_writable(path / "fields.vtu")

@@ -1,4 +1,4 @@
-"""Worker processes: one pool, started afresh (spawn), gone when the command ends, is interrupted or terminated."""
+"""Worker processes, started afresh (spawn), gone when the command ends, is interrupted or terminated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import current_thread, main_thread
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["worker_pool"]
+__all__ = ["leaving_on_termination", "worker_pool"]
 
 
 @contextmanager
@@ -21,22 +21,32 @@ def worker_pool(workers: int) -> Iterator[Executor | None]:
         yield None
         return
     others = set(active_children())
-    before = signal.signal(signal.SIGTERM, _end) if current_thread() is main_thread() else None
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_die_quietly)
+    with leaving_on_termination():
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_die_quietly)
+        try:
+            yield pool
+        except BaseException:
+            for child in set(active_children()) - others:
+                child.terminate()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def leaving_on_termination() -> Iterator[None]:
+    """A batch system ends jobs by SIGTERM: leave by the way that takes the workers along."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
     try:
-        yield pool
-    except BaseException:
-        for child in set(active_children()) - others:
-            child.terminate()
-        raise
+        yield
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    """A batch system ends jobs by SIGTERM: leave by the way that takes the workers along."""
     raise SystemExit(128 + number)
 
 

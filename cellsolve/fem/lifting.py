@@ -2,8 +2,8 @@
 
     lift_j - lift_i = d_ij along the links of a tree;     winding of any other link = lift_i + d_ij - lift_j
 
-A graph whose links i -> j are steps d_ij in the plane or in space, up to the lattice, is laid out along a spanning tree.
-What the other links miss are the windings of its pieces: lattice vectors, none where a piece is an island.
+A graph whose links i -> j are steps d_ij in the plane or in space, up to the lattice, is laid out along a spanning
+tree. What the other links miss are the windings of its pieces: lattice vectors, none where a piece is an island.
 """
 
 from __future__ import annotations

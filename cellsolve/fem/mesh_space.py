@@ -56,6 +56,11 @@ class MeshSpace:
         """Elements of another order on the same cell."""
         return MeshSpace(self.cell, order, self.directions)
 
+    def from_first_order(self) -> tuple[sp.csr_array, IntArray | None]:
+        """Interpolation from first order, and the pieces of its unknowns."""
+        lower = self.of_order(1)
+        return self.interpolation(lower), lower.pieces
+
     @property
     def imposed(self) -> FloatArray:
         """The imposed gradients (m, d, 1)."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from cellsolve.cells import BoxCell, UnitCell
 from cellsolve.fem.box_space import BoxSpace, element_box, is_upright, trigonometric_box
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.smoothness import Look, needed_resolution
@@ -24,7 +25,7 @@ __all__ = ["Cell", "Ladder", "Space", "TensorSpace", "fitted_ladder", "space_lad
 
 Cell = BoxCell | UnitCell
 TensorSpace = BoxSpace | LineSpace
-Space = TensorSpace | MeshSpace
+Space = TensorSpace | MeshSpace | CoupledSpace
 Maker = Callable[[], Space]
 
 # n is a power of two, so that edges at dyadic places coincide with element faces.
@@ -62,6 +63,8 @@ def space_ladder(cell: Cell, order: int = 2, directions: FloatArray | None = Non
     those in which it conducts."""
     if isinstance(cell, UnitCell):
         other = order - 1 if order > 1 else 2
+        if cell.periodicity == "interpolated":
+            return Ladder(tuple(partial(CoupledSpace, cell, p) for p in (order, other)), fixed=True)
         return Ladder(tuple(partial(MeshSpace, cell, p, directions) for p in (order, other)), fixed=True)
     if cell.n is None and cell.order is None:
         return Ladder(tuple(_elements(cell, n, p) for n, p in _BOX_STEPS[cell.dim]), fixed=False)

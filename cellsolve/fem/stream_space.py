@@ -1,4 +1,4 @@
-"""Stream functions: fluxes R grad psi in the plane have no divergence, and do not enter a wall along which psi is constant.
+"""Stream functions: fluxes R grad psi in the plane have no divergence, and enter no wall along which psi is constant.
 
     psi_r = y_r + w       w periodic; along the walls of a hole psi_r is constant, so w = c - y_r, one unknown c a hole
     psi_r = 1 + w or w    where pores cut the cell in two: 1 + w on one of the walls that wind round the torus
@@ -48,7 +48,7 @@ class StreamSpace(MeshSpace):
     def imposed(self) -> FloatArray:
         """Gradients of the imposed potentials at the points (m, d, q)."""
         gradients = np.einsum("eldq,elr->rdeq", self.elements.gradients, self._values, optimize=True)
-        return np.ascontiguousarray(gradients).reshape(*gradients.shape[:2], -1)
+        return np.ascontiguousarray(gradients).reshape(*gradients.shape[:2], len(self.weights))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,8 +78,8 @@ class _Walls:
             values: FloatArray = space.elements.places(slice(None)) - along[space.element_dofs]
             return values
         repeated = [wall for i, wall in enumerate(self.winding) if self.owner[i] in self.owner[:i]]
-        values = (self.lift.pieces[:, None] == np.array(repeated, dtype=np.int64)).astype(float)[space.element_dofs]
-        return values
+        chosen: FloatArray = np.equal(self.lift.pieces[:, None], np.array(repeated, dtype=np.int64)).astype(float)
+        return chosen[space.element_dofs]
 
 
 def _lay_out(space: MeshSpace) -> _Walls:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.constants import Constants
@@ -102,14 +103,13 @@ class Multigrid:
         return Multigrid([cycle.coarse for cycle in above], above[0].constants) if above else None
 
 
-def multigrid(space: MeshSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
+def multigrid(space: MeshSpace | CoupledSpace, matrices: Sequence[sp.csr_array]) -> Multigrid:
     """A hierarchy for each of the matrices of a space."""
     if space.order == 1:
         cycles: list[Cycle] = [VCycle(_hierarchy(sp.csr_matrix(A), space.dim, _ONE_SWEEP)) for A in matrices]
     else:
-        lower = space.of_order(1)
-        interpolation, constants = sp.csr_matrix(space.interpolation(lower)), Constants(lower.pieces)
-        cycles = [_p_cycle(A, interpolation, constants, space.dim) for A in matrices]
+        interpolation, pieces = space.from_first_order()
+        cycles = [_p_cycle(A, sp.csr_matrix(interpolation), Constants(pieces), space.dim) for A in matrices]
     return Multigrid(cycles, Constants(space.pieces))
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.constants import Constants
@@ -85,7 +86,7 @@ def direct(matrices: Sequence[sp.csr_array], pieces: IntArray | None = None) -> 
     return Direct([factorize(A, pieces) for A in matrices])
 
 
-def green_jacobi(space: MeshSpace, K: FloatArray, green: Preconditioner) -> Scaled:
+def green_jacobi(space: MeshSpace | CoupledSpace, K: FloatArray, green: Preconditioner) -> Scaled:
     """J^(1/2) G J^(1/2), J = diag(A(1)) / diag(A(kappa))."""
     kappa = isotropic_part(K, space.dim)
     J = space.diagonal(space.weights[None]) / space.diagonal(space.weights * kappa)

@@ -20,6 +20,7 @@ import scipy.sparse as sp
 
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.box_space import BoxSpace
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Space
@@ -52,7 +53,7 @@ class CellSolver:
     def __init__(self, space: Space, method: Method | None = None):
         if method is not None and method not in METHODS:
             raise CoefficientError(f"got preconditioner = {method!r}, needed one of {', '.join(METHODS)} or None.")
-        if not isinstance(space, MeshSpace) and method in ("direct", "amg"):
+        if not isinstance(space, MeshSpace | CoupledSpace) and method in ("direct", "amg"):
             raise CoefficientError(
                 f"got preconditioner = {method!r} on a box cell, which assembles no matrix. "
                 "Use 'green', 'green-jacobi' or None."
@@ -70,7 +71,7 @@ class CellSolver:
         space = self.space
         if isinstance(space, BoxSpace) and space.is_collocated:
             return max(1, int(_VECTOR_FLOATS // (space.dim * space.n_dofs)))
-        return max(1, _BATCH_FLOATS // (space.dim * len(space.imposed) * len(space.weights)))
+        return max(1, _BATCH_FLOATS // (space.dim**2 * len(space.weights)))
 
     def choose(self, K: FloatArray) -> Method | Literal["flux", "schroedinger"]:
         """The method for these coefficients: what the caller asked for, or by dimension, size and smoothness."""
@@ -147,7 +148,7 @@ class CellSolver:
         return self._prepare_on(space, method, K, [space.matrix(space.weights * k) for k in K])
 
     def _prepare_on(
-        self, space: MeshSpace, method: Method, K: FloatArray, matrices: Sequence[sp.csr_array]
+        self, space: MeshSpace | CoupledSpace, method: Method, K: FloatArray, matrices: Sequence[sp.csr_array]
     ) -> Preconditioner:
         """The same on a mesh, with the matrices of the coefficients."""
         if method == "direct":
@@ -165,12 +166,12 @@ class CellSolver:
 
     @cached_property
     def _cycle(self) -> amg.Multigrid:
-        assert isinstance(self.space, MeshSpace)
+        assert isinstance(self.space, MeshSpace | CoupledSpace)
         return amg.multigrid(self.space, [self.space.matrix(self.space.weights)])
 
     @cached_property
     def _factorization(self) -> factorized.Shared:
-        assert isinstance(self.space, MeshSpace)
+        assert isinstance(self.space, MeshSpace | CoupledSpace)
         return factorized.Shared(factorized.factorize(self.space.matrix(self.space.weights), self.space.pieces))
 
     def _constant_flux(self, K: FloatArray, on_solved: OnSolved | None) -> CellMinimum:

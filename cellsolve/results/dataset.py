@@ -6,7 +6,6 @@ The only door to xarray, which is imported when a dataset is made.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsolve.errors import JobError
+from cellsolve.results.whole_file import whole_file
 
 if TYPE_CHECKING:
     import xarray
@@ -74,27 +74,8 @@ def write_netcdf(dataset: xarray.Dataset, path: str | os.PathLike[str]) -> None:
 
     Raises JobError when the place cannot be written.
     """
-    target = Path(path).resolve()  # through a link, to the file that it names
-    if target.exists() and not target.is_file():
-        raise JobError(f"cannot write {target}: it is no regular file. Give the path of a file.")
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        os.close(handle)
-    except OSError as error:
-        raise JobError(
-            f"cannot write {target}: {error.strerror or error}. Choose an output in a writable folder."
-        ) from None
-    scratch = Path(name)
-    try:
+    with whole_file(path) as scratch:
         dataset.to_netcdf(scratch, engine="h5netcdf")
-        scratch.chmod(0o666 & ~_umask())
-        scratch.replace(target)
-    except OSError as error:
-        raise JobError(
-            f"cannot write {target}: {error.strerror or error}. Choose an output in a writable folder."
-        ) from None
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def read_netcdf(path: str | os.PathLike[str]) -> xarray.Dataset:
@@ -111,9 +92,3 @@ def read_netcdf(path: str | os.PathLike[str]) -> xarray.Dataset:
         raise JobError(
             f"{source} is no netCDF file that can be read: {error}. Give a file that `cellsolve run` wrote."
         ) from None
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
