@@ -153,6 +153,8 @@ def test_joints_in_a_node_are_counted():
     assert len(find_pieces(checkers)) == 1
     assert count_weak_joints(checkers) == 1
     assert count_weak_joints(box((4, 4))) == 0
+    assert count_weak_joints(box((8, 8), every_second(1, 4))) == 0
+    assert count_weak_joints(box((5, 5), lambda x: np.abs(x[:, 0] - 0.5) > 0.1)) == 0
     assert count_weak_joints(box((2, 2, 2), lambda x: (x * 2).astype(int).sum(axis=1) % 2 == 0)) == 3
 
 

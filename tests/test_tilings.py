@@ -17,7 +17,7 @@ from cell_shapes import (
 )
 
 from cellsolve.cells import UnitCell, check_periodicity
-from cellsolve.cells.facets import facet_columns, find_boundary
+from cellsolve.cells.facets import facet_columns, facet_keys, find_boundary
 from cellsolve.cells.location import covered
 from cellsolve.cells.matching import match_facets
 from cellsolve.cells.periodicity import check_coverage, combination, match_sides
@@ -42,6 +42,36 @@ def test_facets_of_second_order_have_the_nodes_between_their_corners():
     assert sorted(facet_columns("tetra", 6)[0].tolist()) == [0, 1, 2, 4, 5, 6]
     assert sorted(facet_columns("hexahedron", 19)[1].tolist()) == [4, 5, 6, 7, 12, 13, 14, 15, 25]
     assert facet_columns("line", 1).tolist() == [[0], [1]]
+
+
+def test_facets_have_the_same_keys_however_many_points_there_are():
+    elements = box((3, 3, 3)).elements
+    few = facet_keys(elements, "tetra", 64)
+    many = facet_keys(elements, "tetra", 2**32)
+    assert np.array_equal(np.unique(few, return_inverse=True)[1], np.unique(many, return_inverse=True)[1])
+    assert len(np.unique(few)) == (4 * len(elements) + 108) // 2
+
+
+def test_partners_look_at_each_other():
+    """Two squares a period apart lie on each other: their left sides are at one place, and no partners."""
+    one = box((1, 1))
+    points = np.vstack([one.points, one.points + np.array([2.0, 0.0])])
+    boundary = find_boundary(points, np.vstack([one.elements, one.elements + 4]), "triangle")
+    assert match_facets(points, boundary, np.diag([2.0, 3.0]), 1e-9).alone.all()
+
+
+def test_more_than_two_facets_at_a_place_are_a_crowd():
+    cell = box((2, 2))
+    boundary = find_boundary(cell.points, cell.elements, cell.shape)
+    match = match_facets(cell.points, boundary, np.diag([1.0, 0.5]), 1e-9)
+    assert np.array_equal(match.crowded, np.abs(boundary.normals[:, 0]) > 0.5)
+    assert not (match.crowded & ~match.alone).any()
+
+
+def test_round_off_far_from_the_origin_is_no_mismatch():
+    cell = box((7, 7), period=0.7 * np.eye(2))
+    far = UnitCell("far.msh", cell.points + 1e4 / 3, cell.elements, "triangle", cell.tags, ("c",), cell.period, 1e-15)
+    assert all(r.unmatched == 0 for r in check_periodicity(far))
 
 
 def test_places_are_found_in_elements():
