@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 import importlib
 import math
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -92,6 +94,29 @@ def test_meshes_are_the_same_every_time(tmp_path):
     for name in ("a.msh", "b.msh"):
         meshes.disc_in_square(tmp_path / name, 0.3, 0.08)
     assert (tmp_path / "a.msh").read_bytes() == (tmp_path / "b.msh").read_bytes()
+
+
+@needs_gmsh
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="the system has no SIGPIPE")
+def test_gmsh_leaves_the_signals_as_they_were(tmp_path):
+    """In a process of its own, which a broken pipe, or SIGTERM, would end."""
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(meshes.__file__).parent)!r})
+import _array_meshes
+heard = []
+signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
+_array_meshes.disc_in_square({str(tmp_path / "cell.msh")!r}, 0.3, 0.2)
+os.kill(os.getpid(), signal.SIGTERM)
+end, start = os.pipe()
+os.close(end)
+try:
+    os.write(start, b"x")
+except BrokenPipeError:
+    print(*heard, "BrokenPipeError")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "SIGTERM BrokenPipeError\n"), done.stderr
 
 
 @pytest.mark.parametrize("make", [*PLANE, *SPACE])

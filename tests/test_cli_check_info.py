@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cell_shapes import box, hexagon
 from click.testing import CliRunner
+from mesh_writing import data_array, write_vtu
 
 from cellsolve import Potential, homogenize, write_netcdf
 from cellsolve.cli import main
@@ -50,7 +52,16 @@ def cellsolve(*arguments):
 def test_check_of_a_good_mesh():
     result = cellsolve("check", "square_hole_quarter.msh")
     assert result.exit_code == 0, result.stderr
-    for words in ("usable", "1216 (triangle, 2-D)", "solid 0.75", "pores 0.25", "(1, 0), (0, 1)", "side 1", "match"):
+    for words in (
+        "usable",
+        "1216 triangles in 2-D",
+        "solid 0.75, pores 0.25",
+        "p_1 = (0, 1), length 1",
+        "angles 90 degrees",
+        "side 1, across p_1: all 50 facets match",
+        "one, which conducts in all directions",
+        "across all sides",
+    ):
         assert words in result.stdout
     (report,) = json.loads(cellsolve("check", "square_hole_quarter.msh", "--json").stdout)
     assert report["regions"] == pytest.approx({"solid": 0.75})
@@ -58,7 +69,12 @@ def test_check_of_a_good_mesh():
     assert report["period"] == [[1, 0], [0, 1]]
     assert 0 < report["quality"]["least"] <= report["quality"]["mean"] <= 1
     assert [side["unmatched"] for side in report["sides"]] == [0, 0]
-    assert (report["usable"], report["problems"]) == (True, [])
+    assert [side["translation"] for side in report["sides"]] == [[1, 0], [0, 1]]
+    assert (report["period_lengths"], report["period_angles"]) == ([1, 1], pytest.approx([90]))
+    assert report["pieces"]["count"] == 1
+    assert report["pieces"]["conducting"][0]["windings"] == [[1, 0], [0, 1]]
+    assert report["percolates"] == [True, True]
+    assert (report["usable"], report["problems"], report["notes"]) == (True, [], [])
 
 
 def test_check_of_meshes_that_cannot_be_used():
@@ -78,6 +94,73 @@ def test_check_of_meshes_that_cannot_be_used():
 
 def test_check_usage():
     assert cellsolve("check").exit_code == 2
+    result = cellsolve("check", "square_hole_quarter.msh", "--period", "[[1, 0], [0")
+    assert result.exit_code == 2
+    assert "needed one period vector a row, such as [[1,0],[0.5,1]]" in result.stderr
+
+
+def test_check_with_a_period_or_tolerance_of_its_own():
+    result = cellsolve("check", "square_hole_quarter.msh", "--period", "[[2,0],[0,1]]")
+    assert result.exit_code == 4
+    assert "spans 0.5 of period vector 0" in result.stdout
+    result = cellsolve("check", "square_hole_quarter.msh", "--period", "[[1,0,0]]")
+    assert result.exit_code == 4
+    assert "got a period of shape (1, 3), needed (2, 2)" in result.stdout
+    Path("nearly.msh").write_text(UNMATCHED.replace("4 0 1 0", "4 0.001 1 0"))
+    assert cellsolve("check", "nearly.msh").exit_code == 4
+    assert "match_tol" in cellsolve("check", "nearly.msh").stdout
+
+
+def test_check_of_sides_that_are_coupled():
+    assert cellsolve("check", "unmatched.msh").exit_code == 4
+    result = cellsolve("check", "unmatched.msh", "--periodicity", "interpolated")
+    assert result.exit_code == 0, result.stdout
+    assert "note: 3 of 5 facets on the sides have no partner: the sides are coupled by interpolation." in result.stdout
+
+
+def test_check_of_regions_by_name():
+    cell = box((12, 12))
+    phase = np.abs(cell.points[cell.elements].mean(axis=1)[:, 1] - 0.5) < 0.25
+    arrays = data_array("phase", "Int32", phase.astype(int)) + data_array("number", "Int32", 0 * phase)
+    write_vtu(Path("laminate.vtu"), cell.points, "triangle", cell.elements, arrays)
+    assert cellsolve("check", "laminate.vtu").exit_code == 4
+    (report,) = json.loads(cellsolve("check", "laminate.vtu", "--regions", "phase", "--json").stdout)
+    assert report["region_percolates"] == {"0": [True, False], "1": [True, False]}
+    assert "1 alone: across p_0 only" in cellsolve("check", "laminate.vtu", "--regions", "phase").stdout
+
+
+def test_check_of_islands_and_of_one_direction_only():
+    """A band along the first axis, and squares that the other sides cut in two."""
+    centres = box((12, 12)).points[box((12, 12)).elements].mean(axis=1)
+    band, square = (
+        np.abs(centres[:, 1] - 0.5) < 0.25,
+        np.abs((centres + np.array([0, 0.5])) % 1 - 0.5).max(axis=1) < 1 / 6,
+    )
+    cell = box((12, 12)).restricted(band | square)
+    write_vtu(Path("band.vtu"), cell.points, "triangle", cell.elements)
+    result = cellsolve("check", "band.vtu")
+    assert result.exit_code == 0, result.stdout
+    for words in (
+        "band.vtu: usable",
+        "2: 50 % conducts in 1 of 2 directions, 11.1 % in an island",
+        "across p_0 only",
+        "note: 1 island, 11.1 % of the period, does not conduct: left out.",
+        "note: does not percolate along period vector 1: zero conductivity there.",
+    ):
+        assert words in result.stdout
+    (report,) = json.loads(cellsolve("check", "band.vtu", "--json").stdout)
+    assert report["pieces"]["islands"] == {"count": 1, "fraction": pytest.approx(1 / 9)}
+    assert report["pieces"]["conducting"][0]["directions"] == [[1, 0]]
+    assert report["percolates"] == [True, False]
+
+
+def test_check_of_a_hexagon():
+    cell = hexagon(3)
+    write_vtu(Path("hexagon.vtu"), cell.points, "triangle", cell.elements)
+    result = cellsolve("check", "hexagon.vtu")
+    assert result.exit_code == 0, result.stdout
+    assert "side 2, across p_0 - p_1: all 6 facets match" in result.stdout
+    assert "angles 60 degrees" in result.stdout
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_a_plane_above_zero_is_a_plane(tmp_path):
 
 def test_orphan_nodes_do_not_count(tmp_path):
     points = np.vstack([SQUARE, [[5.0, 5.0]]])
-    points = np.hstack([points, [[0.0], [0.0], [0.0], [0.0], [3.0]]])
+    points = np.hstack([points, [[0.0], [0.0], [0.0], [0.0], [float("nan")]]])
     cell = read_cell(write_msh22(tmp_path / "a.msh", points, [("triangle", CELLS["triangle"][1], [0, 0])]))
     assert np.array_equal(cell.points, SQUARE)
     assert np.array_equal(cell.period, np.eye(2))
@@ -201,6 +201,27 @@ def test_elements_that_overlap_are_refused(tmp_path):
     triangles = [[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4], [4, 1, 5]]
     file = write_msh22(tmp_path / "a.msh", points, [("triangle", triangles, [0] * 5)])
     assert "a.msh: the elements cover 1.0625 times the period, needed at most 1" in error_of(file)
+
+
+@pytest.mark.parametrize("many", [1, 1200])
+def test_types_in_any_order_are_taken_apart(tmp_path, many):
+    """Quads and triangles by turns, with two and three tags; a text with many turns is read in another way."""
+    points = np.array([[i / many, y] for y in (0.0, 1.0, 2.0) for i in range(many + 1)])
+    row, elements = many + 1, []
+    for i in range(many):
+        a, b, c, d = i, i + 1, i + 1 + row, i + row
+        top = [d + row, c + row]
+        parts = [("3 2 7 1", [a, b, c, d]), ("2 3 8 1 0", [d, c, top[1]]), ("2 2 9 1", [d, top[1], top[0]])]
+        elements += [f"{head} {' '.join(str(n + 1) for n in nodes)}" for head, nodes in parts]
+    file = write_msh22(tmp_path / "a.msh", points, [])
+    lines = "".join(f"{k} {element}\n" for k, element in enumerate(elements, 1))
+    file.write_text(file.read_text().replace("$Elements\n0\n", f"$Elements\n{len(elements)}\n{lines}"))
+    cell = read_cell(file)
+    assert cell.regions == pytest.approx({"7": 0.5, "8": 0.25, "9": 0.25})
+    for wrong in (lines[: lines.rindex(" ")], lines + "5\n", lines.replace("2 3 8", "77 3 8", 1)[:-1] + "9 9\n"):
+        file.write_text(file.read_text().replace(lines, wrong))
+        assert "a.msh: damaged" in error_of(file)
+        file.write_text(file.read_text().replace(wrong, lines))
 
 
 def test_nodes_that_coincide_are_refused(tmp_path):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import meshio
 import numpy as np
 import pytest
-from mesh_writing import CELLS, in_space, write_vtu
+from mesh_writing import CELLS, VTK, in_space, write_vtu
 
 from cellsolve.cells import read_cell
 from cellsolve.cells.curved import straight_middles
@@ -99,24 +100,23 @@ def test_second_order_is_read_as_meshio_writes_it(tmp_path, shape, form):
     assert moved[0].tolist() == [False] * (moved.shape[1] - 1) + [True]
 
 
-def test_appended_data_is_read(tmp_path):
+@pytest.mark.parametrize(("order", "word"), [("<", "LittleEndian"), (">", "BigEndian")])
+def test_appended_data_is_read(tmp_path, order, word):
     """Raw and base64 after an underscore, as ParaView writes them."""
     points, elements, fractions = CELLS["quad"]
     plain = write_vtu(tmp_path / "plain.vtu", points, "quad", elements)
     arrays = {
-        "Points": ("Float64", in_space(points).astype("<f8")),
-        "connectivity": ("Int64", np.array(elements, dtype="<i8")),
-        "offsets": ("Int64", np.array([4, 8], dtype="<i8")),
+        "Points": ("Float64", in_space(points).astype(f"{order}f8")),
+        "connectivity": ("Int64", np.array(elements, dtype=f"{order}i8")),
+        "offsets": ("Int64", np.array([4, 8], dtype=f"{order}i8")),
         "types": ("UInt8", np.array([9, 9], dtype="u1")),
-        "region": ("Int32", np.array([7, 9], dtype="<i4")),
+        "region": ("Int32", np.array([7, 9], dtype=f"{order}i4")),
     }
-    import base64
-
     for encoding in ("raw", "base64"):
         packed, offsets = b"", {}
         for name, (_, values) in arrays.items():
             offsets[name] = len(packed)
-            content = np.array([values.nbytes], dtype="<u4").tobytes() + values.tobytes()
+            content = np.array([values.nbytes], dtype=f"{order}u4").tobytes() + values.tobytes()
             packed += content if encoding == "raw" else base64.b64encode(content)
         items = {
             name: f'<DataArray type="{kind}" Name="{name}" NumberOfComponents="{3 if name == "Points" else 1}" '
@@ -124,7 +124,7 @@ def test_appended_data_is_read(tmp_path):
             for name, (kind, _) in arrays.items()
         }
         text = (
-            '<VTKFile type="UnstructuredGrid" version="0.1" byte_order="LittleEndian"><UnstructuredGrid>'
+            f'<VTKFile type="UnstructuredGrid" version="0.1" byte_order="{word}"><UnstructuredGrid>'
             f'<Piece NumberOfPoints="6" NumberOfCells="2"><Points>{items["Points"]}</Points>'
             f"<Cells>{items['connectivity']}{items['offsets']}{items['types']}</Cells>"
             f"<CellData>{items['region']}</CellData></Piece></UnstructuredGrid>"
@@ -135,6 +135,45 @@ def test_appended_data_is_read(tmp_path):
         cell = read_cell(file)
         assert cell.regions == pytest.approx({"7": fractions[0], "9": fractions[1]})
         assert np.array_equal(cell.points, read_cell(plain).points)
+
+
+ALIASES = {
+    8: ("quad", [0, 1, 3, 2]),
+    7: ("quad", [0, 1, 2, 3]),
+    70: ("quad", [0, 1, 2, 3]),
+    11: ("hexahedron", [0, 1, 3, 2, 4, 5, 7, 6]),
+    69: ("triangle", [0, 1, 2]),
+    71: ("tetra", [0, 1, 2, 3]),
+    68: ("line", [0, 1]),
+}
+
+
+@pytest.mark.parametrize("code", ALIASES)
+def test_pixels_polygons_and_lagrange_elements_are_read(tmp_path, code, monkeypatch):
+    shape, order = ALIASES[code]
+    points, elements, _ = CELLS[shape]
+    monkeypatch.setitem(VTK, "alias", code)
+    cell = read_cell(write_vtu(tmp_path / "a.vtu", points, "alias", np.array(elements)[:, order]))
+    assert (cell.shape, cell.porosity) == (shape, 0.0)
+    assert [set(e) for e in cell.elements.tolist()] == [set(e) for e in elements]
+
+
+def test_groups_of_a_med_file(tmp_path):
+    """Two families of one group each, then one that is in two groups."""
+    points, elements, fractions = CELLS["quad"]
+    tags = np.array([-1, -2])
+    mesh = meshio.Mesh(points, [("quad", np.array(elements))], cell_data={"cell_tags": [tags], "zone": [-3.0 * tags]})
+    mesh.point_tags = {}
+    for groups, second in ((["solid"], "solid"), (["solid", "wall"], "")):
+        mesh.cell_tags = {-1: ["fluid"], -2: groups}
+        meshio.write(tmp_path / "a.med", mesh)
+        if second:
+            assert read_cell(tmp_path / "a.med").regions == pytest.approx({"fluid": fractions[0], second: fractions[1]})
+        else:
+            with pytest.raises(MeshError, match=r"a.med: elements belong to several physical groups \(solid, wall\)"):
+                read_cell(tmp_path / "a.med")
+        zones = read_cell(tmp_path / "a.med", regions="zone").regions
+        assert zones == pytest.approx({"3": fractions[0], "6": fractions[1]})
 
 
 def test_pieces_of_a_vtu_file_are_one_mesh(tmp_path):
@@ -225,13 +264,8 @@ def test_curved_meshes_of_gmsh_have_the_measure_of_their_geometry(tmp_path, gmsh
         assert sum(cell.regions.values()) == pytest.approx(1 - 0.09 * np.pi, rel=2e-4), form
         assert cell.volumes.sum() == pytest.approx(first.volumes.sum(), rel=1e-13), form
         assert len(cell.points) == len(first.points)
-        name = "4" if suffix_of(form) == ".vtk" else "solid"
         assert len(cell.regions) == 1
-        assert name == "4" or list(cell.regions) == ["solid"]
+        assert list(cell.regions) == ["solid"] or GMSH[form][0] == ".vtk"
         assert cell.middles is not None
         off = cell.points[cell.middles] - straight_middles(cell.points, cell.elements, cell.shape)
         assert np.abs(off).max() < 0.03
-
-
-def suffix_of(form: str) -> str:
-    return GMSH[form][0]

@@ -65,6 +65,15 @@ def test_measures_are_those_of_geometry(shape):
     assert cell.porosity == pytest.approx(1 - measure / 10.0**cell.dim)
 
 
+@pytest.mark.parametrize("shape", ["quad", "hexahedron"])
+def test_measures_far_from_the_origin_lose_no_digits(shape):
+    """The differences of such coordinates are exact, their weighted sums are not."""
+    points = np.array(ELEMENTS[shape][0]) * 0.125 + 1e6
+    assert one_element(shape, points=points).volumes == pytest.approx(
+        [ELEMENTS[shape][1] * 0.125 ** points.shape[1]], rel=1e-15
+    )
+
+
 @pytest.mark.parametrize("shape", ELEMENTS)
 def test_a_mirrored_element_is_renumbered(shape):
     reversed_nodes = SHAPES[shape].reversal[None]

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -116,7 +118,8 @@ def _model() -> Iterator[Any]:
         raise MeshError(missing)
     import gmsh
 
-    gmsh.initialize(interruptible=False)
+    with _signals_kept():
+        gmsh.initialize(interruptible=False)
     try:
         gmsh.option.setNumber("General.Terminal", 0)
         gmsh.option.setNumber("General.NumThreads", 1)
@@ -127,6 +130,17 @@ def _model() -> Iterator[Any]:
         ) from error
     finally:
         gmsh.finalize()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """gmsh.initialize lets SIGTERM and SIGPIPE end the process, behind Python's back (seen in 4.15): set them again."""
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGPIPE"):
+            number = getattr(signal, name, None)  # Windows has no SIGPIPE
+            if number is not None:
+                signal.signal(number, signal.getsignal(number))
 
 
 def _discs(

@@ -26,9 +26,7 @@ from cellsolve.cellproblem.fluxes import Fluxes, gap_densities
 from cellsolve.cellproblem.resolution import Evaluate, hardest
 from cellsolve.cellproblem.stream_fluxes import stream_fluxes, stream_solver
 from cellsolve.cells import UnitCell, subdivided
-from cellsolve.errors import CoefficientError
 from cellsolve.fem.box_space import BoxSpace
-from cellsolve.fem.elements import Affine
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell, Ladder, Space
 from cellsolve.fem.space import FloatArray
@@ -103,7 +101,6 @@ def bracketed_on(ladder: Ladder, evaluate: Evaluate, tol: float, method: Method 
     """Brackets on the first space where those of the hardest coefficients are narrow enough, or on the only one."""
     for make in ladder.makers:
         solver = CellSolver(make(), method)
-        _check_bounds_available(solver.space)
         K = evaluate(solver.space)
         rows = hardest(K)
         bracket = _bracketed(solver, K[rows], tol)
@@ -145,15 +142,3 @@ def _directions(space: Space) -> FloatArray:
 def divided_for_bounds(cell: Cell) -> Cell:
     """Hexahedra as tetrahedra, on which fluxes are equilibrated; other cells as they are."""
     return subdivided(cell) if isinstance(cell, UnitCell) and cell.shape == "hexahedron" else cell
-
-
-def _check_bounds_available(space: Space) -> None:
-    """Raise CoefficientError in space on elements that are neither boxes nor straight simplices."""
-    if space.dim < 3 or isinstance(space, BoxSpace):
-        return
-    assert isinstance(space, MeshSpace)
-    if not isinstance(space.elements, Affine):
-        raise CoefficientError(
-            f"{space.cell.name}: got bounds = True on curved {space.cell.shape} elements, needed straight ones. "
-            "Write first-order elements (gmsh: Mesh.ElementOrder=1), finer ones if their shape matters."
-        )

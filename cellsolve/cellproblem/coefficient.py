@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsolve.errors import CoefficientError
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
@@ -73,7 +74,7 @@ def coefficients_at(coefficients: Any, space: Space) -> FloatArray:
 
 
 def _region_points(space: Space) -> dict[str, npt.NDArray[np.bool_]]:
-    if isinstance(space, MeshSpace):
+    if isinstance(space, MeshSpace | CoupledSpace):
         return {name: space.tags == number for number, name in enumerate(space.cell.region_names)}
     return {"cell": np.ones(len(space.weights), dtype=np.bool_)}
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellsolve.cells import UnitCell
-from cellsolve.cells.connectivity import find_pieces
+from cellsolve.cells import UnitCell, find_pieces
 from cellsolve.fem.lifting import lift_links, spanned_directions
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell
@@ -29,8 +28,9 @@ class Conduction:
 
 
 def conducting_part(cell: UnitCell) -> Conduction:
-    """What conducts of a cell; with no direction at all, the cell as it is."""
-    if cell.porosity == 0.0:
+    """What conducts of a cell; with no direction at all, the cell as it is. Sides that are coupled join no nodes: then
+    everything is taken to conduct."""
+    if cell.porosity == 0.0 or cell.periodicity != "exact":
         return Conduction(cell, np.eye(cell.dim))
     pieces = [piece for piece in find_pieces(cell) if len(piece.windings)]
     windings = np.concatenate([piece.windings for piece in pieces] or [np.zeros((0, cell.dim), dtype=np.int64)])

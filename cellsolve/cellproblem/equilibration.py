@@ -22,7 +22,6 @@ import numpy.typing as npt
 from cellsolve.cellproblem.fluxes import Fluxes, applied, inverse_at
 from cellsolve.cellproblem.patches import Patches, find_patches
 from cellsolve.cellproblem.spanning_tree import carry_off
-from cellsolve.fem.elements import Affine
 from cellsolve.fem.face_fluxes import FaceFluxes, face_fluxes
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
@@ -35,20 +34,19 @@ _CHUNK = 4_000_000  # numbers in the matrices of the patches that are solved tog
 
 
 def equilibrated_fluxes(space: MeshSpace, K: FloatArray, u: FloatArray) -> Fluxes:
-    """Fluxes without divergence near those of correctors u (m, n) on straight simplices; K (q,) or (d, d, q)."""
+    """Fluxes without divergence near those of correctors u (m, n) on simplices; K (q,) or (d, d, q)."""
     elements = face_fluxes(space)
     at_points = K.reshape(*K.shape[:-1], len(elements.faces), -1)
     inverse = inverse_at(K).reshape(at_points.shape)
     phi = np.concatenate([_outflow(space, elements, part, at_points, u) for part in elements.parts()])
     conductance = _conductance(inverse)
     phi += _corrections(elements, inverse, conductance, phi)
-    carry_off(phi, elements.faces, conductance)
+    phi = carry_off(phi, elements.faces, conductance)
     return _measured(elements, phi, inverse)
 
 
 def _outflow(space: MeshSpace, elements: FaceFluxes, part: slice, K: FloatArray, u: FloatArray) -> FloatArray:
     """What flows out of some elements by K (g + grad theta)."""
-    assert isinstance(space.elements, Affine)
     E = space.elements.total_gradients(part, space.potentials(part) + u.T[space.element_dofs[part]])
     return elements.outflow(part, _applied(K[..., part, :], E))
 
@@ -58,7 +56,7 @@ def _measured(elements: FaceFluxes, phi: FloatArray, inverse: FloatArray) -> Flu
     m, d = phi.shape[-1], elements.dim
     S, D = np.zeros((d, m)), np.zeros((m, m))
     for part in elements.parts():
-        weights = elements.volumes[part, None] * elements.weights
+        weights = elements.weights[part]
         sigma = elements.field(part, phi[part])
         S += np.einsum("kieq,eq->ik", sigma, weights)
         flat = (m, -1)
@@ -115,8 +113,8 @@ def _mass(elements: FaceFluxes, inverse: FloatArray) -> FloatArray:
     size = (elements.dim + 1) * elements.per_face
     mass = np.empty((len(elements.faces), size, size))
     for part in elements.parts():
-        fields = elements.basis(part).reshape(-1, size, elements.dim, len(elements.weights))
-        weights = elements.volumes[part, None] * elements.weights
+        fields = elements.basis(part).reshape(-1, size, elements.dim, len(elements.reference))
+        weights = elements.weights[part]
         if inverse.ndim == 2:
             weighted = fields * (weights * inverse[part])[:, None, None]
         else:

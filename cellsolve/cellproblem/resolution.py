@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from cellsolve.cellproblem.batches import batches, in_batches, joined
 from cellsolve.fem.box_space import BoxSpace, prolonged
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell, Ladder, Space, fitted_ladder, space_ladder
 from cellsolve.fem.smoothness import Look
 from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.coupling_error import coupling_error
 from cellsolve.linalg.energies import CellMinimum
 from cellsolve.linalg.mesh_error import mesh_error
 from cellsolve.linalg.solver import CellSolver, Method
@@ -54,6 +56,8 @@ def estimated(
         ladder = space_ladder(cell, order, directions)
     solver, K, rows, probes, error = _resolved(ladder, evaluate, tol, method)
     minimum = probes if len(rows) == len(K) else in_batches(solver, K, _ITERATION_SHARE * tol)
+    if isinstance(solver.space, CoupledSpace):
+        error += float(coupling_error(solver.space, K, minimum, _ITERATION_SHARE * tol).max())
     failure = not_converged(minimum, tol)
     if not failure and error > _SAFETY * tol and not ladder.fixed:
         failure = too_coarse(error / _SAFETY, tol)

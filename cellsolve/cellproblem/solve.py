@@ -18,6 +18,7 @@ from cellsolve.cellproblem.resolution import Evaluate, estimated, not_converged
 from cellsolve.cellproblem.solutions import CellProblemSolution, CellProblemSolutions, SolutionReport
 from cellsolve.cells import UnitCell
 from cellsolve.errors import CoefficientError, ConvergenceError
+from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell, Space, space_ladder
 from cellsolve.fem.space import FloatArray
@@ -113,7 +114,7 @@ def _solve(
     refine: Refinement | None,
     method: Method | None,
 ) -> _Outcome:
-    _check(cell, tol, refine)
+    _check(cell, tol, bounds, refine)
     start = time.perf_counter()
     part = conducting_part(cell) if isinstance(cell, UnitCell) else Conduction(cell, np.eye(cell.dim))
     if isinstance(cell, UnitCell) and not len(part.directions):
@@ -183,7 +184,7 @@ def _solutions(
     correctors = solver.correctors(K, minimum)
     if isinstance(space, MeshSpace):
         correctors = in_all_directions(space, correctors)
-    own = space.cell if isinstance(space, MeshSpace) else cell
+    own = space.cell if isinstance(space, MeshSpace | CoupledSpace) else cell
     return CellProblemSolutions(tensor, correctors, space.nodes, minimum.iterations, report, None, None, own, space, K)
 
 
@@ -203,11 +204,16 @@ def _nothing(cell: UnitCell, order: int, evaluate: Evaluate, start: float) -> Ce
     return CellProblemSolutions(zero, fields, np.zeros((0, d)), count, report, zero, zero, cell, None, K)
 
 
-def _check(cell: Cell, tol: float, refine: Refinement | None) -> None:
+def _check(cell: Cell, tol: float, bounds: bool, refine: Refinement | None) -> None:
     if not hasattr(cell, "period"):
         raise CoefficientError(f"got a {type(cell).__name__} as cell, needed one of read_cell or box_cell.")
     if not isinstance(tol, int | float) or not 1e-14 <= tol < 1:
         raise CoefficientError(f"got tol = {tol!r}, needed a relative error between 1e-14 and 1.")
+    if (bounds or refine) and isinstance(cell, UnitCell) and cell.periodicity != "exact":
+        raise CoefficientError(
+            f"{cell.name}: got bounds or refine on a cell whose sides do not match, needed ones that do: functions on "
+            "coupled sides jump, and their energies are no bounds. Remesh with a periodic constraint."
+        )
     if refine is None:
         return
     if refine not in get_args(Refinement):

@@ -20,8 +20,8 @@ _ROUNDING = 1e-14  # of the largest outflow: a divergence below is noise
 _UNBALANCED = 1e-9  # of it: what a piece of the mesh may give in all
 
 
-def carry_off(phi: FloatArray, faces: IntArray, conductance: FloatArray) -> None:
-    """Take the divergence out of outflows phi (e, d + 1, f, m) through ``faces`` (e, d + 1), in place, where
+def carry_off(phi: FloatArray, faces: IntArray, conductance: FloatArray) -> FloatArray:
+    """Outflows phi (e, d + 1, f, m) through ``faces`` (e, d + 1) without their divergence, which is carried off where
     ``conductance`` (e,) is large if possible.
 
     On pieces, joined through faces, whose divergence is not zero in all, all flux is taken away: that happens where
@@ -30,7 +30,8 @@ def carry_off(phi: FloatArray, faces: IntArray, conductance: FloatArray) -> None
     largest = np.abs(phi).max(initial=0.0)
     out = phi.mean(axis=2).sum(axis=1)  # (e, m)
     if np.abs(out).max(initial=0.0) <= _ROUNDING * largest:
-        return
+        return phi
+    phi = np.array(phi, order="C")
     first, second = _sides(faces)
     parent, levels, root = _tree(first // faces.shape[1], second // faces.shape[1], conductance)
     behind = out.copy()
@@ -40,6 +41,7 @@ def carry_off(phi: FloatArray, faces: IntArray, conductance: FloatArray) -> None
     _push(phi, children, parent, first, second, behind, faces.shape[1])
     lost = np.abs(behind[root]).max(axis=1) > _UNBALANCED * largest
     phi[np.isin(_roots(parent, levels), root[lost])] = 0.0
+    return phi
 
 
 def _sides(faces: IntArray) -> tuple[IntArray, IntArray]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from cellsolve.cells.boxes import BoxCell, box_cell
+from cellsolve.cells.connectivity import Piece, directions, find_pieces
 from cellsolve.cells.curved import middle_owners
 from cellsolve.cells.detection import detect_period
 from cellsolve.cells.inspection import CellReport, inspect_cell
 from cellsolve.cells.lattices import periodic_classes
 from cellsolve.cells.mesh_files import read_cell
 from cellsolve.cells.periodicity import SideReport, check_periodicity
+from cellsolve.cells.quality import cell_quality
 from cellsolve.cells.refinement import refined
 from cellsolve.cells.subdivision import subdivided
 from cellsolve.cells.unit_cell import UnitCell, straightened
@@ -16,11 +18,15 @@ from cellsolve.cells.unit_cell import UnitCell, straightened
 __all__ = [
     "BoxCell",
     "CellReport",
+    "Piece",
     "SideReport",
     "UnitCell",
     "box_cell",
+    "cell_quality",
     "check_periodicity",
     "detect_period",
+    "directions",
+    "find_pieces",
     "inspect_cell",
     "middle_owners",
     "periodic_classes",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cellsolve.cells.curved import completed
 from cellsolve.cells.duplicates import merged_nodes
@@ -15,7 +16,7 @@ from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape, extents
 from cellsolve.cells.subdivision import DIVISIBLE, periodic_ranks, simplices
 from cellsolve.errors import MeshError
 
-__all__ = ["CellElements", "cell_elements", "check_extents", "divided", "merged", "used_points"]
+__all__ = ["CellElements", "cell_elements", "check_extents", "divided", "merged"]
 
 _CURVED = {"line3": "line", "triangle6": "triangle", "quad9": "quad", "tetra10": "tetra", "hexahedron27": "hexahedron"}
 _SERENDIPITY = {"quad8": "quad", "hexahedron20": "hexahedron"}
@@ -55,15 +56,8 @@ def cell_elements(name: str, data: MeshData) -> CellElements:
         if kind in _SERENDIPITY:
             points, nodes = completed(points, nodes, cast(Shape, _SERENDIPITY[kind]))
         parts.append((_FULL.get(kind, kind), nodes))
+    points, parts = _without_orphans(points, parts)
     return CellElements(points, parts, [b for kind in kinds for b in blocks if b.kind.name == kind])
-
-
-def used_points(points: Floats, parts: Sequence[tuple[str, Ints]]) -> Floats:
-    """The points that elements refer to, in their order."""
-    mask = np.zeros(len(points), dtype=bool)
-    for _, nodes in parts:
-        mask[nodes] = True
-    return points[mask]
 
 
 def check_extents(name: str, found: CellElements, tolerance: float) -> None:
@@ -84,29 +78,33 @@ def check_extents(name: str, found: CellElements, tolerance: float) -> None:
 
 def merged(found: CellElements, tolerance: float) -> CellElements:
     """Nodes within the tolerance, a length, as one."""
-    found = _compact(found)
     first = merged_nodes(found.points, tolerance)
     return found._replace(parts=[(kind, first[nodes]) for kind, nodes in found.parts])
 
 
 def divided(name: str, found: CellElements, period: Floats, match_tol: float) -> tuple[CellElements, Ints]:
     """All elements as simplices, and the element (s,) each comes from. Raises MeshError."""
-    found = _compact(found)
     ranks = periodic_ranks(found.points, period, match_tol)
     elements, parents = simplices(name, found.points, found.parts, ranks)
     kind = "triangle" if elements.shape[1] == 3 else "tetra"
     return found._replace(parts=[(kind, elements)]), parents
 
 
-def _compact(found: CellElements) -> CellElements:
+def _without_orphans(points: Floats, parts: list[tuple[str, Ints]]) -> tuple[Floats, list[tuple[str, Ints]]]:
     """Without points of no element, whose coordinates may be anything."""
-    used = np.zeros(len(found.points), dtype=bool)
-    for _, nodes in found.parts:
-        used[nodes] = True
+    used = _used(points, [nodes for _, nodes in parts])
+    if used.all():
+        return points, parts
     renumbered = np.cumsum(used) - 1
-    return found._replace(
-        points=found.points[used], parts=[(kind, np.asarray(renumbered[nodes])) for kind, nodes in found.parts]
-    )
+    return points[used], [(kind, np.asarray(renumbered[nodes])) for kind, nodes in parts]
+
+
+def _used(points: Floats, rows: Sequence[Ints]) -> NDArray[np.bool_]:
+    """Which points (n,) elements refer to."""
+    used = np.zeros(len(points), dtype=bool)
+    for nodes in rows:
+        used[nodes] = True
+    return used
 
 
 def _check_kinds(name: str, kinds: list[str], dim: int, listed: str) -> None:
@@ -134,7 +132,7 @@ def _in_dimension(name: str, points: Floats, blocks: Sequence[Block], dim: int) 
             f"{name}: elements refer to points {least} to {greatest}, but there are "
             f"{len(points)} points (0 the first). Write the mesh anew."
         )
-    used = used_points(points, [(b.kind.name, b.nodes) for b in blocks])
+    used = points[_used(points, [b.nodes for b in blocks])]
     bad = np.flatnonzero(~np.isfinite(used).all(axis=1))
     if len(bad):
         raise MeshError(

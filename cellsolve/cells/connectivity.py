@@ -22,7 +22,7 @@ from cellsolve.cells.shapes import Floats, Ints
 from cellsolve.cells.sides import length_tolerance
 from cellsolve.cells.unit_cell import UnitCell
 
-__all__ = ["Piece", "count_weak_joints", "directions", "find_pieces"]
+__all__ = ["Piece", "count_weak_joints", "directions", "find_pieces", "spanned_space"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,15 +81,20 @@ def directions(piece: Piece, period: Floats) -> Floats:
 
     Exactly unit vectors e_i where that space holds axes; the others have their first component positive.
     """
-    spanning = piece.windings @ period
+    return spanned_space(piece.windings, period)
+
+
+def spanned_space(windings: Ints, period: Floats) -> Floats:
+    """As ``directions``, of any integer rows (q, d)."""
+    spanning = windings @ period
     dim = len(period)
     if not len(spanning):
         return np.zeros((0, dim))
-    vectors = np.linalg.svd(spanning, full_matrices=False)[2]
+    vectors = np.linalg.svd(spanning, full_matrices=False)[2][: np.linalg.matrix_rank(windings)]
     axes = np.flatnonzero((vectors**2).sum(axis=0) > 1.0 - 1e-12)
     rest = vectors.copy()
     rest[:, axes] = 0.0
-    others = np.linalg.svd(rest)[2][: len(spanning) - len(axes)]
+    others = np.linalg.svd(rest)[2][: len(vectors) - len(axes)]
     others[np.abs(others) < 1e-14] = 0.0
     first = np.sign(others[np.arange(len(others)), (others != 0.0).argmax(axis=1)])
     return np.vstack([np.eye(dim)[axes], others * first[:, None]])

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from cellsolve.cells.curved import middle_owners, straight_middles
 from cellsolve.cells.lattices import longest_vector
 from cellsolve.cells.shapes import SHAPES, Floats, Ints
 from cellsolve.cells.unit_cell import UnitCell
 from cellsolve.errors import PeriodicityError
 
-__all__ = ["Face", "Overlaps", "Side", "facet_weights", "located", "on_planes", "overlaps", "sides"]
+__all__ = ["Face", "Overlaps", "Side", "check_coupling", "facet_weights", "located", "on_planes", "overlaps", "sides"]
 
 _GAP = 0.05
 """Facets may stick out over the opposite face by this part of their measure, as holes may that cut both faces."""
@@ -111,8 +112,27 @@ def _face(cell: UnitCell, near: Bools, number: int) -> Face:
     held = [np.flatnonzero(touching[:, local].all(axis=1)) for local in SHAPES[cell.shape].facets]
     pairs = zip(held, SHAPES[cell.shape].facets, strict=True)
     nodes = np.vstack([cell.elements[np.ix_(elements, local)] for elements, local in pairs])
+    _refuse_bent(cell, number, held)
     t = np.delete(cell.points @ np.linalg.inv(cell.period), number, axis=1)
     return Face(np.concatenate(held), nodes, t[nodes])
+
+
+def _refuse_bent(cell: UnitCell, number: int, held: list[Ints]) -> None:
+    """``held``: the elements that have each of the local facets on a face. These must not be bent in its plane."""
+    if cell.middles is None:
+        return
+    off = np.abs(cell.points[cell.middles] - straight_middles(cell.points, cell.elements, cell.shape)).max(axis=2)
+    tolerance = cell.match_tol * longest_vector(cell.period)
+    for elements, facet in zip(held, SHAPES[cell.shape].facets, strict=True):
+        columns = [k for k, own in enumerate(middle_owners(cell.shape)) if set(own) <= set(facet)]
+        bent = int((off[np.ix_(elements, np.array(columns, dtype=np.int64))] > tolerance).any(axis=1).sum())
+        if bent:
+            raise PeriodicityError(
+                f"{cell.name}: {bent} facets on side {number} are curved within it, needed straight ones to couple "
+                "sides that do not match. Solve with order=1, or remesh with a periodic constraint.",
+                side=number,
+                unmatched=bent,
+            )
 
 
 def overlaps(cell: UnitCell, side: Side) -> Overlaps:
@@ -249,6 +269,12 @@ def _bilinear(corners: Floats, places: Floats) -> Floats:
             break
         xi = xi + np.linalg.solve(corners.swapaxes(1, 2) @ slopes, miss[..., None])[..., 0]
     return weights
+
+
+def check_coupling(cell: UnitCell) -> None:
+    """Raises PeriodicityError for sides that cannot be coupled: not flat, or with holes that do not match."""
+    for side in sides(cell) if cell.dim > 1 else ():
+        overlaps(cell, side)
 
 
 def located(face: Face, places: Floats) -> tuple[Ints, Floats]:

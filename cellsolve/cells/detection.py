@@ -3,15 +3,17 @@
 In this order, the first that fits:
 1. the hull is a parallelepiped: its edges;
 2. the hull is another solid that fills space, and the mesh covers its sides;
-3. the lattice of the volume that the mesh encloses under which all its outer facets match; if there are
+3. the bounding box, if facets cover much of its sides, and those of one side have partners on the other: holes
+   that cut one side only are a mistake, though a square without a corner fills the plane in another way;
+4. the lattice of the volume that the mesh encloses under which all its outer facets match; if there are
    several, the one that clearly lays larger parts of the boundary on each neighbour, if it is one (bricks stack
    in columns and in bonds: in columns);
-4. the hull as in 2, if facets on all its sides match, where pores cut them;
-5. the bounding box, facets on the sides of which match;
-6. the lattice of greater volume under which clearly more facets match than under others, the rest being walls
-   of pores;
-7. the lattice under which most of the boundary matches, but not all: what does not is reported later;
-8. the bounding box, on the sides of which the mesh will not match: its period must be given.
+5. the hull as in 2, if facets on all its sides match, where pores cut them;
+6. the bounding box, facets on the sides of which match;
+7. the lattice of any greater volume under which clearly more facets match than under others, the rest being
+   walls of pores; in regular meshes, where too much matches, none;
+8. the lattice under which most of the boundary matches, but not all: what does not is reported later;
+9. the bounding box, on the sides of which the mesh will not match: its period must be given.
 """
 
 from __future__ import annotations
@@ -22,17 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsolve.cells.facets import Boundary, boundary_part, find_boundary
-from cellsolve.cells.lattices import longest_vector
 from cellsolve.cells.matching import match_facets
 from cellsolve.cells.parallelohedra import HullSide, box_of, hull_period, hull_sides, is_box
 from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape, jacobian_determinants
 from cellsolve.cells.tilings import Tiling, find_tiling
-from cellsolve.cells.voting import facet_measures, voted_periods
+from cellsolve.cells.voting import facet_forms, facet_measures, voted_periods
 
 __all__ = ["detect_lattice", "detect_period"]
 
 _TOLERANCE = 1e-7
-"""Facets match within this, relative to the extent of the mesh, when a period is sought."""
+"""Facets match within this, when a period is sought; the extent of the mesh is 1/2 to 1."""
+_LARGE = 0.3
+_FORMS = 6
 _CLEARLY = 1.1
 """So many times more facets must match under a lattice with pores than under any other."""
 
@@ -57,53 +60,63 @@ def detect_lattice(points: Floats, elements: Ints, shape: Shape) -> Floats:
     """
     used = points[_used(points, elements)]
     box = box_of(used)
-    if used.shape[1] == 1 or not (np.isfinite(used).all() and np.diag(box).all()):
+    if used.shape[1] == 1 or not (np.isfinite(used).all() and np.isfinite(box).all() and np.diag(box).all()):
         return box
     hull, sides = hull_period(used), hull_sides(used)[0]
     if hull is not None and is_box(sides):
         return hull
-    extent = float(np.diag(box).max())
-    points = points - used.mean(axis=0)
-    mesh = _Mesh(points, elements, shape, find_boundary(points, elements, shape), _TOLERANCE * extent)
-    covered = _covered_hull(mesh) if hull is not None else np.zeros(1)
-    if hull is not None and (np.abs(covered - 1.0) <= 1e-6).all():
-        return hull
-    return _by_facets(mesh, [hull] if hull is not None and covered.all() else [])
+    # A power of two takes lengths to about 1 without a change of their digits.
+    scale = float(2.0 ** np.ceil(np.log2(np.diag(box).max())))
+    found = _by_facets(_mesh((points - used.mean(axis=0)) / scale, elements, shape), hull, scale)
+    return box if found is None else found
 
 
-def _by_facets(mesh: _Mesh, hull: list[Floats]) -> Floats:
-    """``hull``: the period of the hull if it is a parallelohedron and each of its sides has facets, or none."""
-    box = box_of(mesh.points[_used(mesh.points, mesh.elements)])
+def _by_facets(mesh: _Mesh, hull: Floats | None, scale: float) -> Floats | None:
+    """``hull``: the period of the hull if it is a parallelohedron; None where the bounding box is as good or better."""
     volumes = SHAPES[mesh.shape].weights @ jacobian_determinants(mesh.points, mesh.elements, mesh.shape)
-    voted = voted_periods(mesh.points, mesh.boundary, float(np.abs(volumes).sum()))
+    if not (np.abs(volumes) > 0.0).all():
+        return None
+    covered = np.zeros(1) if hull is None else _covered_hull(mesh)
+    if (np.abs(covered - 1.0) <= 1e-6).all():
+        return hull
+    by_hull = [] if hull is None or not covered.all() else [hull / scale]
+    found = _by_votes(mesh, by_hull, float(np.abs(volumes).sum()))
+    return None if found is None else found * scale
+
+
+def _by_votes(mesh: _Mesh, hull: list[Floats], volume: float) -> Floats | None:
+    alone, on_box = _on_box(mesh)
+    if not hull and on_box.min() >= _LARGE and not alone.all(axis=0).any():
+        return None
+    voted = voted_periods(mesh.points, mesh.boundary, volume)
     tight, by_hull = _tilings(mesh, voted.tight), _tilings(mesh, hull)
     if any(tiling.closes for _, tiling in tight):
-        return _concentrated([(p, t) for p, t in tight if t.closes], box)
+        return _concentrated([(p, t) for p, t in tight if t.closes])
     if any(tiling.closes for _, tiling in by_hull):
         return hull[0]
-    if _fits_box(mesh, box):
-        return box
-    return _with_most_facets([*by_hull, *tight, *_tilings(mesh, voted.loose)], box)
+    if on_box.min() > 0.0 and not alone.any():
+        return None
+    return _with_most_facets(mesh, [*by_hull, *tight, *_tilings(mesh, voted.loose)])
 
 
-def _concentrated(found: list[tuple[Floats, Tiling]], box: Floats) -> Floats:
-    """The period under which the greatest parts of the boundary match; of two alike neither, but the box."""
+def _concentrated(found: list[tuple[Floats, Tiling]]) -> Floats | None:
+    """The period under which the greatest parts of the boundary match; of two alike neither."""
     scores = np.array([tiling.concentration for _, tiling in found])
     best = int(scores.argmax())
     alone = (scores >= scores[best] * (1.0 - 1e-9)).sum() == 1
-    return found[best][0] if alone else box
+    return found[best][0] if alone else None
 
 
-def _with_most_facets(found: list[tuple[Floats, Tiling]], box: Floats) -> Floats:
+def _with_most_facets(mesh: _Mesh, found: list[tuple[Floats, Tiling]]) -> Floats | None:
     """The period under which most facets match, if it closes and is clearly ahead of others, or if it is about to."""
     ranked = sorted(found, key=lambda pair: pair[1].matched, reverse=True)
     counts = [tiling.matched for _, tiling in ranked] + [0, 0]
     if not ranked or not ranked[0][1].spans_well:
-        return box
+        return None
     period, tiling = ranked[0]
-    clear = tiling.closes and counts[0] > _CLEARLY * counts[1]
+    clear = tiling.closes and counts[0] > _CLEARLY * counts[1] and _varied(mesh, tiling)
     nearly = not tiling.closes and 2 * tiling.unmatched.sum() <= counts[0]
-    return period if clear or nearly else box
+    return period if clear or nearly else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +125,10 @@ class _Mesh:
     elements: Ints
     shape: Shape
     boundary: Boundary
-    tolerance: float
+
+
+def _mesh(points: Floats, elements: Ints, shape: Shape) -> _Mesh:
+    return _Mesh(points, elements, shape, find_boundary(points, elements, shape))
 
 
 def _used(points: Floats, elements: Ints) -> NDArray[np.bool_]:
@@ -123,10 +139,9 @@ def _used(points: Floats, elements: Ints) -> NDArray[np.bool_]:
 
 
 def _tilings(mesh: _Mesh, periods: list[Floats]) -> list[tuple[Floats, Tiling]]:
-    shortest = [min(mesh.tolerance, _TOLERANCE * longest_vector(period)) for period in periods]
     return [
-        (period, find_tiling(mesh.points, mesh.elements, mesh.shape, mesh.boundary, (period, tolerance)))
-        for period, tolerance in zip(periods, shortest, strict=True)
+        (period, find_tiling(mesh.points, mesh.elements, mesh.shape, mesh.boundary, (period, _TOLERANCE)))
+        for period in periods
     ]
 
 
@@ -139,16 +154,26 @@ def _covered_hull(mesh: _Mesh) -> Floats:
 
 def _covered(mesh: _Mesh, side: HullSide, measures: Floats) -> float:
     height = (mesh.points @ side.normal)[mesh.boundary.nodes]
-    on_side = (np.abs(height - side.height) <= mesh.tolerance).all(axis=1)
+    on_side = (np.abs(height - side.height) <= _TOLERANCE).all(axis=1)
     return float(measures[on_side].sum() / side.measure)
 
 
-def _fits_box(mesh: _Mesh, box: Floats) -> bool:
-    """Facets lie on all sides of the bounding box, and each is matched by one opposite."""
+def _on_box(mesh: _Mesh) -> tuple[NDArray[np.bool_], Floats]:
+    """Facets on the lower and upper sides of the bounding box: does one lack its partner, (2, d), and the fraction
+    of a side that they cover, of the lesser of two (d,)."""
     at = mesh.points[mesh.boundary.nodes]
     low, high = at.min(axis=(0, 1)), at.max(axis=(0, 1))
-    on_low = (at - low <= mesh.tolerance).all(axis=1)
-    on_high = (high - at <= mesh.tolerance).all(axis=1)
-    rows = np.flatnonzero((on_low | on_high).any(axis=1))
-    match = match_facets(mesh.points, boundary_part(mesh.boundary, rows), box, mesh.tolerance)
-    return bool(on_low.any(axis=0).all() and on_high.any(axis=0).all() and not match.alone.any())
+    faces = np.stack([(at - low <= _TOLERANCE).all(axis=1), (high - at <= _TOLERANCE).all(axis=1)])
+    rows = np.flatnonzero(faces.any(axis=(0, 2)))
+    match = match_facets(mesh.points, boundary_part(mesh.boundary, rows), np.diag(high - low), _TOLERANCE)
+    measures = facet_measures(mesh.points, mesh.boundary, SHAPES[mesh.shape].facets.shape[1])
+    covered = np.tensordot(faces, measures, axes=(1, 0)).min(axis=0) * (high - low) / (high - low).prod()
+    alone = np.any(faces[:, rows] & match.alone[:, None], axis=1)
+    return np.asarray(alone, dtype=np.bool_), np.asarray(covered)
+
+
+def _varied(mesh: _Mesh, tiling: Tiling) -> bool:
+    """Are the facets that match of many forms? In regular meshes all facets match somewhere."""
+    matched = tiling.sides >= 0
+    forms = len(np.unique(facet_forms(mesh.points, mesh.boundary)[matched]))
+    return bool(forms >= _FORMS and 4 * forms >= matched.sum())

@@ -93,13 +93,16 @@ def number_sets(sets: Ints, n: int) -> tuple[Ints, Ints]:
 
 
 def number_distinct(keys: Ints) -> tuple[Ints, Ints]:
-    """Numbers of keys (k,) in ascending order, equal ones alike, and where each is found once."""
+    """Numbers of keys (k,) in ascending order, equal ones alike, and where one key of each number is."""
     order = np.argsort(keys)
+    work = keys[order]
     fresh = np.ones(len(keys), dtype=np.bool_)
-    fresh[1:] = keys[order[1:]] != keys[order[:-1]]
-    number = np.empty(len(keys), dtype=np.int64)
-    number[order] = np.cumsum(fresh) - 1
-    return number, order[fresh]
+    np.not_equal(work[1:], work[:-1], out=fresh[1:])
+    np.cumsum(fresh, out=work)
+    work -= 1
+    numbers = np.empty_like(work)
+    numbers[order] = work
+    return numbers, order[fresh]
 
 
 def midpoints(points: Floats, ends: Ints) -> Floats:

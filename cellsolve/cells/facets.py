@@ -7,22 +7,10 @@ from functools import cache
 
 import numpy as np
 
+from cellsolve.cells.curved import CURVED
 from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape
 
 __all__ = ["Boundary", "boundary_part", "connectivity", "facet_columns", "facet_keys", "find_boundary"]
-
-_EDGES: dict[str, list[tuple[int, ...]]] = {
-    "line": [(0, 1)],
-    "triangle": [(0, 1), (1, 2), (2, 0)],
-    "quad": [(0, 1), (1, 2), (2, 3), (3, 0)],
-    "tetra": [(0, 1), (1, 2), (2, 0), (0, 3), (1, 3), (2, 3)],
-    "hexahedron": [
-        *((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4)),
-        *((0, 4), (1, 5), (2, 6), (3, 7)),
-        *((0, 3, 4, 7), (1, 2, 5, 6), (0, 1, 4, 5), (2, 3, 6, 7), (0, 1, 2, 3), (4, 5, 6, 7)),
-    ],
-}
-"""Corners that each further node of a second-order element lies between, in the order of VTK."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +42,9 @@ def connectivity(elements: Ints, middles: Ints | None) -> Ints:
 @cache
 def facet_columns(shape: Shape, extra: int) -> Ints:
     """Columns (f, k) of ``connectivity`` that make each facet, for elements with ``extra`` further nodes."""
-    corners = SHAPES[shape].facets
+    corners, owners = SHAPES[shape].facets, CURVED[shape].owners[:extra]
     further = [
-        [SHAPES[shape].nodes + i for i, ends in enumerate(_EDGES[shape][:extra]) if set(ends) <= set(facet)]
+        [SHAPES[shape].nodes + i for i, held in enumerate(owners) if set(held.tolist()) <= set(facet)]
         for facet in corners.tolist()
     ]
     return np.hstack([corners, np.array(further, dtype=np.int64)])

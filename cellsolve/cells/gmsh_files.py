@@ -30,7 +30,7 @@ from cellsolve.cells.shapes import Ints
 __all__ = ["read_gmsh"]
 
 _HEADER = re.compile(rb"\s*([\d.]+)\s+([01])\s+(\d+)[ \t]*\r?\n")
-_NAME = re.compile(r'^\s*([0-3])\s+(-?\d{1,18})\s+"(.*)"\s*$', re.MULTILINE)
+_NAME = re.compile(r'^[ \t]*([0-3])[ \t]+(-?\d{1,18})[ \t]+"(.*)"[ \t\r]*$', re.MULTILINE)
 _SECTION = re.compile(rb"^[ \t]*\$(\w+)[ \t]*\r?$\n?", re.MULTILINE)
 _LINE = re.compile(rb"[^\n]{0,1000}\n")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cellsolve.cells.element_types import BY_GMSH, ElementType
 from cellsolve.cells.mesh_data import Array, DamagedFileError
-from cellsolve.cells.number_streams import ByteNumbers, Numbers, TextNumbers, rows_alike
+from cellsolve.cells.number_streams import ByteNumbers, Numbers, TextNumbers, chained, rows_alike, whole_numbers
 from cellsolve.cells.shapes import Floats, Ints
 
 __all__ = [
@@ -22,6 +22,10 @@ __all__ = [
     "nodes_41",
     "values_of",
 ]
+
+
+_RUNS = 1000
+"""So many short runs of one type of element, and a text counts as interleaved."""
 
 
 class Nodes(NamedTuple):
@@ -118,12 +122,34 @@ def elements_22(numbers: TextNumbers | ByteNumbers, count: int) -> list[RawBlock
     found: list[RawBlock] = []
     done = 0
     while done < count:
+        if isinstance(numbers, TextNumbers) and len(found) > _RUNS and done < 20 * len(found):
+            found += _interleaved(numbers, count - done)
+            done = sum(len(block.numbers) for block in found)
+            break
         block = _text_run(numbers, count - done) if isinstance(numbers, TextNumbers) else _binary_run(numbers)
         done += len(block.numbers)
         found.append(block)
     if done != count:
         raise DamagedFileError(f"{done} elements where {count} are announced")
     return [_joined([block for block in found if block.kind == kind]) for kind in dict.fromkeys(b.kind for b in found)]
+
+
+def _interleaved(numbers: TextNumbers, limit: int) -> list[RawBlock]:
+    """The elements of a text in which types follow each other at random: found one by one, taken type by type."""
+    left = numbers.peek()
+    codes, tags = np.zeros((2, len(left)), dtype=np.int64)
+    known = (np.abs(left) < 1000) & (left == np.floor(left)) & (left >= 0)
+    codes[:-1], tags[:-2] = np.where(known, left, 0)[1:], np.where(known, left, 0)[2:]
+    sizes = np.array([BY_GMSH[code].nodes if code in BY_GMSH else 0 for code in range(1000)])
+    starts = chained(np.where(sizes[codes] > 0, 3 + tags + sizes[codes], 0), limit)
+    numbers.take("f8", int(starts[-1] + 3 + tags[starts[-1]] + sizes[codes[starts[-1]]]))
+    found = []
+    for pair in np.unique(codes[starts] * 1000 + tags[starts]).tolist():
+        kind, count = BY_GMSH[pair // 1000], pair % 1000
+        which = starts[codes[starts] * 1000 + tags[starts] == pair]
+        rows = whole_numbers(left[which[:, None] + np.arange(3 + count + kind.nodes)])
+        found.append(_block(kind, rows[:, 0], rows[:, 3:], count))
+    return found
 
 
 def _text_run(numbers: TextNumbers, limit: int) -> RawBlock:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cellsolve.cells.cell_elements import CellElements, cell_elements, check_extents, divided, merged, used_points
+from cellsolve.cells.cell_elements import CellElements, cell_elements, check_extents, divided, merged
+from cellsolve.cells.coupling import check_coupling
 from cellsolve.cells.detection import detect_lattice, detect_period
 from cellsolve.cells.gmsh_files import read_gmsh
 from cellsolve.cells.lattices import as_period, longest_vector
 from cellsolve.cells.mesh_data import MeshData
-from cellsolve.cells.periodicity import check_coverage, check_elements, check_periodicity
+from cellsolve.cells.periodicity import check_coverage, check_elements, check_periodicity, match_sides
 from cellsolve.cells.regions import region_tags
 from cellsolve.cells.shapes import SHAPES, Floats, Ints
-from cellsolve.cells.unit_cell import UnitCell, check_tolerance
+from cellsolve.cells.unit_cell import Periodicity, UnitCell, check_tolerance
 from cellsolve.cells.vtk_files import read_vtk
 from cellsolve.cells.vtu_files import read_vtu
 from cellsolve.errors import MeshError
@@ -35,6 +38,7 @@ def read_cell(
     match_tol: float = 1e-8,
     regions: str | None = None,
     merge_nodes: bool = False,
+    periodicity: Periodicity = "exact",
 ) -> UnitCell:
     """The unit cell in a gmsh (2.2, 4.1), VTU, VTK, XDMF or MED file, checked to be periodic.
 
@@ -42,22 +46,35 @@ def read_cell(
     second order (8- and 20-node elements become the same map with 9 and 27 nodes). Elements of several types, wedges
     and pyramids, all of first order, are divided into simplices, alike on opposite sides.
 
-    ``period`` (d, d), one period vector a row; by default the edges of the mesh's hull if it is a
-    parallelepiped, else its bounding box. ``match_tol``: how far, relative to the longest period vector,
-    opposite nodes may miss each other. ``regions``: the array of whole numbers on the elements that tells the
-    regions (in gmsh files "gmsh:physical", "gmsh:geometrical" or the name of element data); by default the physical
-    groups, the families, the only integer array, or else one region "cell". ``merge_nodes``: nodes within the
-    tolerance become one, where a file holds them twice; by default such a file is refused, because elements
-    that share no node insulate each other.
+    ``period`` (d, d), one period vector a row; by default that of the mesh's hull if it is a parallelepiped or
+    another solid that fills space, else of its box or of sides that match piece by piece (``detect_lattice``).
+    ``match_tol``: how far, relative to the longest period vector, opposite nodes may miss each other.
+    ``regions``: the array of whole numbers on the elements that tells the regions (in gmsh files "gmsh:physical",
+    "gmsh:geometrical" or the name of element data); by default the physical groups, the families, the only
+    integer array, or else one region "cell". ``merge_nodes``: nodes within the tolerance become one, where a file
+    holds them twice; by default such a file is refused, because elements that share no node insulate each other.
+    ``periodicity``: "interpolated" couples flat sides that do not match by mortars, and is exact where they do match.
 
     Raises MeshError (unreadable or unusable file) and PeriodicityError (opposite sides differ).
     """
     cell = load_cell(path, period=period, match_tol=match_tol, regions=regions, merge_nodes=merge_nodes)
     with np.errstate(all="ignore"):
         check_elements(cell)
-        check_periodicity(cell)
         check_coverage(cell)
-    return cell
+        return _with_sides(cell, periodicity)
+
+
+def _with_sides(cell: UnitCell, periodicity: Periodicity) -> UnitCell:
+    """The cell, its sides seen to match or to be fit for coupling."""
+    if periodicity not in get_args(Periodicity):
+        raise MeshError(f"{cell.name}: got periodicity = {periodicity!r}, needed one of {get_args(Periodicity)}.")
+    if periodicity == "exact":
+        check_periodicity(cell)
+        return cell
+    if not any(side.problem for side in match_sides(cell)):
+        return cell
+    check_coupling(cell)
+    return replace(cell, periodicity=periodicity)
 
 
 def load_cell(
@@ -87,10 +104,14 @@ def load_cell(
 
 
 def _period(name: str, found: CellElements, period: ArrayLike | None) -> Floats:
-    if period is not None:
-        return as_period(name, period, found.points.shape[1])
+    rows = _detected(found) if period is None else period
+    return as_period(name, rows, found.points.shape[1])
+
+
+def _detected(found: CellElements) -> Floats:
+    """By facets and hull where the elements are of one shape, else by the hull."""
     if found.shape is None:
-        return detect_period(used_points(found.points, found.parts))
+        return detect_period(found.points)
     corners = np.vstack([nodes[:, : SHAPES[found.shape].nodes] for _, nodes in found.parts])
     return detect_lattice(found.points, corners, found.shape)
 

@@ -13,7 +13,7 @@ import numpy as np
 from cellsolve.cells.mesh_data import Array, DamagedFileError
 from cellsolve.cells.shapes import Floats, Ints
 
-__all__ = ["ByteNumbers", "Numbers", "TextNumbers", "numbers_of", "rows_alike", "whole_numbers"]
+__all__ = ["ByteNumbers", "Numbers", "TextNumbers", "chained", "numbers_of", "rows_alike", "whole_numbers"]
 
 
 class Numbers(Protocol):
@@ -100,6 +100,24 @@ def whole_numbers(values: Array) -> Ints:
     if values.dtype.kind != "f" or not (np.abs(values) < 2.0**53).all() or (values != np.floor(values)).any():
         raise DamagedFileError("a number that is not whole where a count or an index should be")
     return values.astype(np.int64)
+
+
+def chained(widths: Ints, count: int) -> Ints:
+    """The starts of up to ``count`` rows: p_0 = 0, p_(k+1) = p_k + widths[p_k], up to the end.
+
+    ``widths`` (n,): how long a row would be that starts at each place, 0 where none can.
+    Raises DamagedFileError if the rows end elsewhere than at the end or the count.
+    """
+    starts: list[int] = []
+    at, following = 0, (np.arange(len(widths)) + widths).data
+    while at < len(widths) and len(starts) < count:
+        starts.append(at)
+        at = following[at]
+        if at == starts[-1]:
+            raise DamagedFileError("an element of an unknown type")
+    if at > len(widths):
+        raise DamagedFileError("fewer elements than announced")
+    return np.array(starts, dtype=np.int64)
 
 
 def rows_alike(values: Array, width: int, limit: int, columns: slice) -> int:

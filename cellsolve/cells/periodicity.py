@@ -17,10 +17,9 @@ from cellsolve.cells.sides import (
     has_plane_sides,
     length_tolerance,
     match_plane_sides,
-    middles_of,
     mismatch,
 )
-from cellsolve.cells.tilings import Tiling, find_tiling
+from cellsolve.cells.tilings import Tiling, find_tiling, unjoined_facets
 from cellsolve.cells.unit_cell import UnitCell
 from cellsolve.errors import MeshError, PeriodicityError
 
@@ -33,7 +32,7 @@ __all__ = [
     "match_sides",
 ]
 
-_ALMOST = 0.01
+_SLIT = 0.05
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -57,10 +56,17 @@ def match_sides(cell: UnitCell) -> tuple[SideReport, ...]:
     """
     if has_plane_sides(cell):
         return match_plane_sides(cell)
-    boundary = find_boundary(cell.points, cell.elements, cell.shape, middles_of(cell))
+    boundary = find_boundary(cell.points, cell.elements, cell.shape, cell.middles)
     tiling = find_tiling(cell.points, cell.elements, cell.shape, boundary, (cell.period, length_tolerance(cell)))
-    wide = not has_plane_sides(cell, slack=_ALMOST)
-    return _reports(cell, tiling) if tiling.spans or (wide and tiling.covers) else match_plane_sides(cell)
+    if tiling.spans or _misses_narrowly(cell, tiling):
+        return _reports(cell, tiling)
+    return match_plane_sides(cell)
+
+
+def _misses_narrowly(cell: UnitCell, tiling: Tiling) -> bool:
+    """A side as a whole misses its opposite by a slit; not so where the period does not fit the mesh at all."""
+    narrow = tiling.gaps.max() <= _SLIT * cell.size and cell.volumes.sum() <= 1.01 * cell.volume
+    return bool(narrow and tiling.covers and not has_plane_sides(cell, slack=0.01))
 
 
 def _reports(cell: UnitCell, tiling: Tiling) -> tuple[SideReport, ...]:
@@ -91,8 +97,8 @@ def check_elements(cell: UnitCell) -> None:
     if len(pairs):
         raise MeshError(
             f"{cell.name}: {len(pairs)} pair(s) of nodes coincide within {length_tolerance(cell):.1e}, the first "
-            f"at {cell.points[pairs[0, 0]].tolist()}. Merge duplicate nodes (merge_nodes=True; gmsh: Coherence "
-            "Mesh), or lower match_tol."
+            f"at {cell.points[pairs[0, 0]].tolist()}. Merge duplicate nodes (merge_nodes=True; gmsh: "
+            "Coherence Mesh), or lower match_tol."
         )
     repeated = _repeated_elements(cell.elements)
     if repeated:
@@ -103,12 +109,20 @@ def check_elements(cell: UnitCell) -> None:
 
 
 def check_coverage(cell: UnitCell) -> None:
-    """Raises MeshError for elements that cover more than the period: sum |T| > |det P|."""
+    """Raises MeshError for elements that cover more than the period: sum |T| > |det P|, or touch without a joint."""
     covered = float(cell.volumes.sum()) / cell.volume
     if covered > 1.0 + 1e-9 + 10.0 * cell.match_tol:
         raise MeshError(
             f"{cell.name}: the elements cover {covered:.6g} times the period, needed at most 1. Remove "
             "elements that overlap, or give the right period."
+        )
+    boundary = find_boundary(cell.points, cell.elements, cell.shape)
+    loose = unjoined_facets(cell, boundary, length_tolerance(cell))
+    if len(loose):
+        raise MeshError(
+            f"{cell.name}: {len(loose)} facets touch elements that they are not joined to, the first at "
+            f"{boundary.centres[loose[0]].tolist()}: parts meshed apart, with different nodes between them, which "
+            "would insulate. Mesh them together (gmsh: BooleanFragments)."
         )
 
 

@@ -12,25 +12,40 @@ __all__ = ["along_axes", "reduced_period"]
 
 _SAME = 1e-6
 """Lengths that differ by less, relative to the period, are equal."""
+_ZERO = 1e-13
 
 
 def reduced_period(period: Floats) -> Floats:
     """The shortest basis of the lattice of ``period`` (d, d); of equal ones, the one nearest to the axes.
 
-    Rows point along the positive axes, p_i along axis i, as far as can be. Found by trying all: the vectors of
-    a shortest basis are sums of -2 .. 2 of a basis that is reduced pair by pair.
+    Rows point along the positive axes, p_i along axis i, as far as can be. Found by trying all sums of -1, 0, 1
+    of a basis that is reduced pair by pair, until none is shorter.
     """
     basis = _shortened(period)
+    while True:
+        better = _best_of_sums(basis)
+        if (better**2).sum() >= (basis**2).sum() * (1.0 - _SAME):
+            return better
+        basis = better
+
+
+def _best_of_sums(basis: Floats) -> Floats:
     dim = len(basis)
     volume, scale = abs(np.linalg.det(basis)), np.linalg.norm(basis, axis=1).max()
-    every = np.array([n for n in product(range(-2, 3), repeat=dim) if any(n)]) @ basis
-    lengths = np.round(np.linalg.norm(every, axis=1) / scale, 6)
-    short = every[np.lexsort([*np.round(-every.T[::-1] / scale, 6), lengths])][: 2 * (2**dim - 1) + 6]
-    rows = np.array(list(permutations(range(len(short)), dim)))
-    bases = short[rows]
-    bases = bases[np.abs(np.abs(np.linalg.det(bases)) - volume) <= 1e-6 * volume]
-    bases = bases[(np.diagonal(bases, axis1=1, axis2=2) >= -_SAME * scale).all(axis=1)]
-    return np.array(bases[_best(bases / scale)])
+    steps = [n for n in product((-1, 0, 1), repeat=dim) if next((a for a in n if a), 0) > 0]
+    vectors = np.array(steps) @ basis
+    bases = vectors[np.array(list(permutations(range(len(vectors)), dim)))]
+    bases = bases[np.abs(np.abs(np.linalg.det(bases)) - volume) <= _SAME * volume]
+    bases = bases * _signs(bases / scale)[:, :, None]
+    best = bases[_best(bases / scale)]
+    return np.where(np.abs(best) > _ZERO * scale, best, 0.0)
+
+
+def _signs(bases: Floats) -> Floats:
+    """Signs (b, d) that make the component of p_i along axis i positive; where it is 0, the sum of all."""
+    along = np.diagonal(bases, axis1=1, axis2=2)
+    deciding = np.where(np.abs(along) > _SAME, along, bases.sum(axis=2))
+    return np.where(deciding < -_SAME, -1.0, 1.0)
 
 
 def along_axes(edges: Floats) -> Floats:
@@ -40,7 +55,8 @@ def along_axes(edges: Floats) -> Floats:
     orders = list(permutations(range(dim)))
     scores = [np.round(unit[list(order), range(dim)].prod(), 9) for order in orders]
     rows = edges[list(orders[int(np.argmax(scores))])]
-    return np.asarray(rows * np.where(np.diag(rows) < 0, -1.0, 1.0)[:, None])
+    # Adding 0 takes the sign off zeros.
+    return np.asarray(rows * np.where(np.diag(rows) < 0, -1.0, 1.0)[:, None] + 0.0)
 
 
 def _best(bases: Floats) -> int:

@@ -18,7 +18,10 @@ from cellsolve.cells.lattices import longest_vector
 from cellsolve.cells.shapes import SHAPES, Floats, Ints
 from cellsolve.cells.unit_cell import UnitCell
 
-__all__ = ["SideReport", "has_plane_sides", "length_tolerance", "match_plane_sides", "middles_of", "mismatch"]
+__all__ = ["SideReport", "has_plane_sides", "length_tolerance", "match_plane_sides", "mismatch"]
+
+
+_COUPLE = 'couple the sides (periodicity="interpolated")'
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,6 @@ class SideReport:
     translation: tuple[int, ...] = ()
 
 
-def middles_of(cell: UnitCell) -> Ints | None:
-    """Nodes (m, extra) of second-order elements after the corners, None for elements of first order."""
-    middles: Ints | None = getattr(cell, "middles", None)
-    return middles
-
-
 def length_tolerance(cell: UnitCell) -> float:
     """How far nodes may miss each other, a length: ``match_tol``, or the round-off of coordinates if greater."""
     round_off = 4.0 * np.finfo(float).eps * float(np.abs(cell.points).max())
@@ -63,20 +60,20 @@ def match_plane_sides(cell: UnitCell) -> tuple[SideReport, ...]:
     return tuple(_match_side(cell, height, side) for side, height in enumerate(_heights(cell)))
 
 
-def mismatch(cell: UnitCell, side: str, counts: tuple[int, int], gap: float) -> str:
-    """The text for a side of which ``counts`` are the unmatched facets and all."""
+def mismatch(cell: UnitCell, side: str, counts: tuple[int, int], gap: float, remedies: tuple[str, ...] = ()) -> str:
+    """The text for a side of which ``counts`` are the unmatched facets and all; ``remedies`` beyond remeshing."""
     tolerance = length_tolerance(cell)
     start = f"{cell.name}: {counts[0]} of {counts[1]} facets on side {side} have no partner on the opposite side"
     if gap <= tolerance:
-        return (
-            f"{start}, although their nodes match (largest gap {gap:.1e}): the two faces are divided "
-            "differently, or a hole cuts one of them only. Remesh with a periodic constraint, or couple the "
-            'sides (periodicity="interpolated").'
+        start += (
+            f", although their nodes match (largest gap {gap:.1e}): the two faces are divided differently, or a "
+            "hole cuts one of them only."
         )
-    return (
-        f"{start} (largest gap {gap:.1e}, tolerance {tolerance:.0e}). Remesh with a periodic constraint, "
-        'raise match_tol, or couple the sides (periodicity="interpolated").'
-    )
+    else:
+        start += f" (largest gap {gap:.1e}, tolerance {tolerance:.0e})."
+        remedies = ("raise match_tol", *remedies)
+    *first, last = ("Remesh with a periodic constraint", *remedies)
+    return f"{start} {', '.join(first)}, or {last}." if first else f"{start} {last}."
 
 
 def _heights(cell: UnitCell) -> Floats:
@@ -99,7 +96,7 @@ def _match_side(cell: UnitCell, height: Floats, side: int) -> SideReport:
         return _empty_face(cell, side, len(low), len(high))
     unmatched, gap = _compare(cell, side, low, high)
     facets = len(low) + len(high)
-    problem = mismatch(cell, str(side), (unmatched, facets), gap) if unmatched else ""
+    problem = mismatch(cell, str(side), (unmatched, facets), gap, (_COUPLE,)) if unmatched else ""
     return SideReport(side, facets, unmatched, gap, problem, _unit(cell, side))
 
 
@@ -114,7 +111,7 @@ def _width(period: Floats, side: int) -> float:
 
 def _facets_on(cell: UnitCell, near: NDArray[np.bool_]) -> Ints:
     """Facets (f, k) of elements with all corners on one plane; near (n,) marks the nodes of that plane."""
-    touching, every = near[cell.elements], connectivity(cell.elements, middles_of(cell))
+    touching, every = near[cell.elements], connectivity(cell.elements, cell.middles)
     columns = facet_columns(cell.shape, every.shape[1] - cell.elements.shape[1])
     corners = SHAPES[cell.shape].facets
     return np.vstack([every[np.ix_(touching[:, f].all(axis=1), c)] for f, c in zip(corners, columns, strict=True)])

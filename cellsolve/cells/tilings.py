@@ -17,6 +17,7 @@ from cellsolve.cells.facets import Boundary, boundary_part
 from cellsolve.cells.location import covered
 from cellsolve.cells.matching import FacetMatch, match_facets
 from cellsolve.cells.shapes import Floats, Ints, Shape
+from cellsolve.cells.unit_cell import UnitCell
 
 __all__ = ["Tiling", "find_tiling", "unjoined_facets"]
 
@@ -108,10 +109,15 @@ def find_tiling(
     return Tiling(translations, sides, unmatched, _gaps(points, boundary, shift @ period, unmatched))
 
 
-def unjoined_facets(points: Floats, elements: Ints, shape: Shape, boundary: Boundary, tolerance: float) -> Ints:
-    """Boundary facets that touch an element of the same mesh from outside, without being joined to it."""
+def unjoined_facets(cell: UnitCell, boundary: Boundary, tolerance: float) -> Ints:
+    """Boundary facets that an element of the same mesh touches from outside, without being joined to them.
+
+    Not sought where facets may be curved.
+    """
+    if cell.middles is not None or cell.shape == "hexahedron":
+        return np.zeros(0, dtype=np.int64)
     outside = _outside(boundary, np.arange(len(boundary.owners)), tolerance)
-    return np.flatnonzero(covered(outside, points, elements, shape))
+    return np.flatnonzero(covered(outside, cell.points, _rim(cell.points, cell.elements, boundary), cell.shape))
 
 
 def _near_misses(

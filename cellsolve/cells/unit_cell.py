@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,12 @@ from cellsolve.cells.lattices import as_period
 from cellsolve.cells.shapes import SHAPES, Floats, Ints, Shape, extents, jacobian_determinants
 from cellsolve.errors import MeshError
 
-__all__ = ["UnitCell", "check_tolerance", "straightened"]
+__all__ = ["Periodicity", "UnitCell", "check_tolerance", "straightened"]
 
 _STRAIGHT = 1e-9
 """Middles off by less than this times the extent of the element are those of a straight one."""
+
+Periodicity = Literal["exact", "interpolated"]
 
 _DEGENERATE = 1e-12
 """An element with det J below this times (longest extent)^d has no volume."""
@@ -43,6 +46,8 @@ class UnitCell:
     period: Floats
     match_tol: float = 1e-8
     middles: Ints | None = field(default=None, repr=False)
+    periodicity: Periodicity = "exact"
+    """How opposite sides belong together: facet by facet, or "interpolated", coupled by mortars."""
     volumes: Floats = field(init=False, repr=False)
     """Measures of the elements (m,), positive."""
 

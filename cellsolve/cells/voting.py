@@ -17,7 +17,7 @@ from cellsolve.cells.facets import Boundary
 from cellsolve.cells.reduction import reduced_period
 from cellsolve.cells.shapes import Floats, Ints
 
-__all__ = ["Voted", "enclosed_volume", "facet_measures", "voted_periods"]
+__all__ = ["Voted", "enclosed_volume", "facet_forms", "facet_measures", "voted_periods"]
 
 _BALLOTS = 500_000
 """Pairs of facets that vote, at most, about."""
@@ -52,6 +52,8 @@ def voted_periods(points: Floats, boundary: Boundary, volume: float) -> Voted:
     sizes = np.abs(np.linalg.det(vectors[rows]))
     full = np.array([volume, enclosed_volume(points, boundary)])
     tight = np.abs(sizes[:, None] / full - 1.0).min(axis=1) <= _EQUAL
+    independent = sizes > 1e-9 * np.linalg.norm(vectors, axis=1)[rows].prod(axis=1)
+    rows, sizes, tight = rows[independent], sizes[independent], tight[independent]
     order = np.lexsort([np.round(sizes / volume, 6), -votes[rows].sum(axis=1)])
     loose = order[(sizes[order] >= volume * _LEAST) & ~tight[order]]
     return Voted(list(_distinct(vectors[rows[order[tight[order]]]])), list(_distinct(vectors[rows[loose]])))
@@ -93,7 +95,7 @@ def _distinct(bases: Floats) -> Iterator[Floats]:
 def _vectors(points: Floats, boundary: Boundary) -> tuple[Floats, Floats]:
     """The vectors (v, d) with the most votes of each form of facet, up to sign, and their votes (v,)."""
     extent = float(np.ptp(points, axis=0).max())
-    forms = _forms(points, boundary)
+    forms = facet_forms(points, boundary)
     first, second = _ballots(forms, _upward(boundary.normals))
     steps = boundary.centres[second] - boundary.centres[first]
     steps *= np.where(_upward(steps), 1.0, -1.0)[:, None]
@@ -126,7 +128,7 @@ def _upward(vectors: Floats) -> NDArray[np.bool_]:
     return np.asarray(vectors[np.arange(len(vectors)), large.argmax(axis=1)] > 0.0)
 
 
-def _forms(points: Floats, boundary: Boundary) -> Ints:
+def facet_forms(points: Floats, boundary: Boundary) -> Ints:
     """Numbers (f,), equal for facets that are translates: same second and third moments of the nodes."""
     at = points[boundary.nodes]
     offsets = at - at.mean(axis=1)[:, None]

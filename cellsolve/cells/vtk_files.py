@@ -37,7 +37,8 @@ _KINDS = {
     "double": "f8",
 }
 _COMPONENTS = {"VECTORS": 3, "NORMALS": 3, "TENSORS": 9, "TENSORS6": 6, "GLOBAL_IDS": 1, "PEDIGREE_IDS": 1}
-_LINE = re.compile(rb"[^\n]{0,1000}(\n|$)")
+_LINE = re.compile(rb"\s*([^\n]{0,1000})(\n|$)")
+_FIELDS = 10_000
 _WORD_LINE = re.compile(rb"^[ \t]*(?!nan|inf|NaN|Inf)[A-Za-z]", re.MULTILINE)
 
 
@@ -51,14 +52,11 @@ class _Cursor:
 
     def line(self) -> list[str]:
         """The words of the next line that is not blank; none at the end of the file."""
-        while self.at < len(self.data):
-            match = _LINE.match(self.data, self.at)
-            if not match:
-                raise DamagedFileError("a line of more than 1000 characters where words should be")
-            self.at = match.end()
-            if words := match[0].decode("utf-8", "replace").split():
-                return words
-        return []
+        match = _LINE.match(self.data, self.at)
+        if not match:
+            raise DamagedFileError("a line of more than 1000 characters where words should be")
+        self.at = match.end()
+        return match[1].decode("utf-8", "replace").split()
 
     def next_is(self, word: bytes) -> bool:
         return self.data[self.at : self.at + 40].lstrip().startswith(word)
@@ -161,6 +159,8 @@ def _read_arrays(cursor: _Cursor, grid: _Grid, words: list[str]) -> None:
         case ["TEXTURE_COORDINATES", name, components, kind]:
             _keep(cursor, grid, name, kind, _count(components), grid.count)
         case ["FIELD", _, count]:
+            if _count(count) > _FIELDS:
+                raise DamagedFileError(f"a FIELD of {count} arrays")
             for _ in range(_count(count)):
                 array = cursor.line()
                 if array[:1] == ["METADATA"]:

@@ -64,7 +64,7 @@ class ArrayReader:
         if form == "ascii":
             values: Array = numbers_of(text)
         elif form == "binary":
-            values = self._decoded(text.strip().encode("ascii"), False, kind)
+            values = self._decoded("".join(text.split()).encode("ascii"), False, kind)
         elif form == "appended":
             values = self._decoded(self.appended[int(item.get("offset", "-1")) :], self.raw, kind)
         else:
@@ -86,8 +86,9 @@ class ArrayReader:
         width = np.dtype(self.header).itemsize
         head, after = source(data, width)
         count = int(self._integers(head)[0])
-        if count > len(data):
-            raise DamagedFileError(f"a data array of {count} bytes in a file that is shorter")
+        self.budget -= count
+        if count > len(data) or self.budget < 0:
+            raise DamagedFileError(f"a data array of {count} bytes, more than there are")
         if data[after - 1 : after] == b"=":  # the header has its own padding, so was encoded alone
             return source(data[after:], count)[0]
         return source(data, width + count)[0][width:]

@@ -5,7 +5,7 @@ A file outside that folder is refused: what a mesh file names must not be read f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -14,8 +14,8 @@ import numpy as np
 
 from cellsolve.cells.element_types import BY_NAME, BY_XDMF, ElementType
 from cellsolve.cells.hdf_arrays import HdfFile
-from cellsolve.cells.mesh_data import Array, Block, DamagedFileError, MeshData
-from cellsolve.cells.number_streams import numbers_of, rows_alike, whole_numbers
+from cellsolve.cells.mesh_data import Array, Block, DamagedFileError, MeshData, memory_allowed
+from cellsolve.cells.number_streams import chained, numbers_of, whole_numbers
 from cellsolve.cells.shapes import Ints
 from cellsolve.cells.xml_trees import read_xml
 from cellsolve.errors import MeshError
@@ -37,11 +37,13 @@ _NAMES |= {"hex_27": "hexahedron27", "wedge_15": "wedge15", "wedge_18": "wedge18
 _KINDS = {"float": "f", "int": "i", "uint": "u", "char": "i", "uchar": "u"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reader:
-    """Reads the data items of the file at ``path``."""
+    """Reads the data items of the file at ``path``: ``budget`` bytes in all, and more for each companion."""
 
     path: Path
+    budget: int
+    companions: set[Path] = field(default_factory=set)
 
     def item(self, parent: Element) -> Array:
         """The array of the only data item of an element."""
@@ -53,6 +55,9 @@ class _Reader:
             raise DamagedFileError("a data item that refers to another, or is computed")
         sizes = [int(size) for size in item.get("Dimensions", "").split()]
         values = self._values(item, (item.text or "").strip())
+        self.budget -= values.nbytes
+        if self.budget < 0:
+            raise DamagedFileError("more data than the files can hold")
         if not sizes or min(sizes) < 0 or prod(sizes) != values.size:
             raise DamagedFileError(f"{values.size} numbers where {sizes} are announced")
         return values.reshape(sizes)
@@ -85,12 +90,16 @@ class _Reader:
             )
         if not target.is_file():
             raise MeshError(f"{self.path.name}: refers to {name!r}, which is not there. Copy it beside this file.")
+        if target not in self.companions:
+            self.companions.add(target)
+            self.budget += memory_allowed(target.stat().st_size)
         return target
 
 
 def read_xdmf(path: Path) -> MeshData:
     """The content of an XDMF file. Raises DamagedFileError, or MeshError for what lies elsewhere."""
-    root, reader = read_xml(path.read_bytes()), _Reader(path)
+    text = path.read_bytes()
+    root, reader = read_xml(text), _Reader(path, memory_allowed(len(text)))
     grids = [grid for grid in root.iter("Grid") if grid.find("Topology") is not None]
     if root.tag != "Xdmf" or len(grids) != 1:
         raise DamagedFileError(f"<{root.tag[:40]}> with {len(grids)} grids, where Xdmf with one should be")
@@ -129,19 +138,15 @@ def _blocks(topology: Element, data: Array, arrays: dict[str, Array]) -> list[Bl
 
 def _mixed(values: Ints) -> list[tuple[ElementType, Ints, Ints]]:
     """[code, nodes...] for each element, [code, number, nodes...] for points and lines: type, places, nodes of each."""
-    found: dict[ElementType, tuple[list[Ints], list[Ints]]] = {}
-    at = done = 0
-    while at < len(values):
-        kind = BY_XDMF.get(int(values[at]))
-        if kind is None:
-            raise DamagedFileError(f"elements of the unknown type {values[at]}")
-        head = 2 if kind.name in ("vertex", "line") else 1
-        left, width = values[at:], head + kind.nodes
-        if len(left) < width or (head == 2 and left[1] != kind.nodes):
-            raise DamagedFileError(f"a {kind.name} that is too short, or has more nodes")
-        run = rows_alike(left, width, len(left), slice(0, head))
-        places, nodes = found.setdefault(kind, ([], []))
-        places.append(np.arange(done, done + run))
-        nodes.append(left[: run * width].reshape(run, width)[:, head:])
-        at, done = at + run * width, done + run
-    return [(kind, np.concatenate(places), np.concatenate(nodes)) for kind, (places, nodes) in found.items()]
+    heads = {code: 2 if kind.name in ("vertex", "line") else 1 for code, kind in BY_XDMF.items()}
+    widths = np.array([heads[code] + BY_XDMF[code].nodes if code in BY_XDMF else 0 for code in range(256)])
+    codes = np.where((values >= 0) & (values < 256), values, 0)
+    starts = chained(widths[codes], len(values))
+    found = []
+    for code in np.unique(codes[starts]).tolist():
+        kind, which = BY_XDMF[code], np.flatnonzero(codes[starts] == code)
+        rows = values[starts[which, None] + np.arange(widths[code])]
+        if heads[code] == 2 and (rows[:, 1] != kind.nodes).any():
+            raise DamagedFileError(f"a {kind.name} of more than {kind.nodes} nodes")
+        found.append((kind, which, rows[:, heads[code] :]))
+    return found

@@ -2,89 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
 
 import click
 
 from cellsolve.cli.exits import Exit
-
-if TYPE_CHECKING:
-    from cellsolve.cells import CellReport
 
 __all__ = ["command"]
 
 
 @click.command("check", short_help="Is a mesh a periodic cell, and a good one?")
 @click.argument("meshes", nargs=-1, required=True, metavar="MESH...")
+@click.option("--period", metavar="MATRIX", help="Period vectors, one a row, such as [[1,0],[0.5,1]].  [detected]")
+@click.option(
+    "--match-tol", type=click.FloatRange(0, 0.01, min_open=True), help="Largest gap of opposite nodes.  [1e-8]"
+)
+@click.option("--regions", metavar="NAME", help="The integer cell array of the meshes that holds their regions.")
+@click.option("--periodicity", type=click.Choice(["exact", "interpolated"]), help="How opposite sides are coupled.")
+@click.option("--merge-nodes", is_flag=True, help="Make nodes at one place one node.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON on stdout.")
 @click.pass_context
-def command(ctx: click.Context, meshes: tuple[str, ...], as_json: bool) -> None:
-    """Describe meshes: elements, quality, regions, period, how opposite sides match, and what to remedy."""
-    from cellsolve.cells import inspect_cell
-    from cellsolve.cli.terminal import echo_json
-    from cellsolve.errors import MeshError
+def command(ctx: click.Context, /, meshes: tuple[str, ...], as_json: bool, **reading: Any) -> None:
+    """Describe meshes: elements, quality, regions, period, how opposite sides match, which pieces conduct and in which
+    directions, what is wrong and the remedy.
 
-    reports: list[dict[str, Any]] = []
+    The exit code is 4 if a mesh cannot be used. What does not conduct is no fault: it is left out, and noted.
+    """
+    from cellsolve.cli.check_page import print_page
+    from cellsolve.cli.terminal import echo_json
+
+    given = {name: value for name, value in reading.items() if value}
+    if "period" in given:
+        given["period"] = _period(given["period"])
+    reports = []
     for mesh in meshes:
-        try:
-            found = inspect_cell(mesh)
-        except MeshError as error:
-            reports.append({"file": mesh, "usable": False, "problems": [str(error)]})
-        else:
-            reports.append(_as_data(found))
+        reports.append(_report(mesh, given))
         if not as_json:
-            _print_page(reports[-1])
+            print_page(reports[-1])
     if as_json:
         echo_json(reports)
     ctx.exit(Exit.OK if all(report["usable"] for report in reports) else Exit.MESH)
 
 
-def _as_data(report: CellReport) -> dict[str, Any]:
-    names = ("file", "dim", "shape", "nodes", "elements", "size", "regions", "porosity")
-    sides = ("side", "facets", "unmatched", "largest_gap")
-    return {
-        **{name: getattr(report, name) for name in names},
-        "period": report.period.tolist(),
-        "quality": {
-            "measure": report.quality_measure,
-            "least": report.quality_min,
-            "mean": report.quality_mean,
-        },
-        "sides": [{name: getattr(side, name) for name in sides} for side in report.sides],
-        "usable": report.usable,
-        "problems": list(report.problems),
-    }
+def _period(text: str) -> Any:
+    """Whatever table the text holds; what is no period of the mesh is said when it is read."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise click.UsageError(f"--period {text}: needed one period vector a row, such as [[1,0],[0.5,1]].") from None
 
 
-def _print_page(report: dict[str, Any]) -> None:
-    from cellsolve.cli.terminal import facts, results
+def _report(mesh: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The report of a mesh as plain data; of one that cannot be read, why."""
+    from cellsolve.cells import inspect_cell
+    from cellsolve.cli.check_page import as_data
+    from cellsolve.errors import MeshError
 
-    console = results()
-    verdict, style = ("usable", "bold green") if report["usable"] else ("cannot be used", "bold red")
-    console.print(report["file"], style="bold", end=": ", soft_wrap=True)
-    console.print(verdict, style=style)
-    if "dim" in report:
-        console.print(facts(_facts(report)))
-    for problem in report["problems"]:
-        console.print(f"  problem: {problem}", style="red", soft_wrap=True)
-    console.print()
-
-
-def _facts(report: dict[str, Any]) -> dict[str, str]:
-    quality = report["quality"]
-    regions = [f"{name} {fraction:.4g}" for name, fraction in report["regions"].items()]
-    regions += [f"pores {report['porosity']:.4g}"] if report["porosity"] else []
-    return {
-        "elements": f"{report['elements']} ({report['shape']}, {report['dim']}-D), {report['nodes']} nodes",
-        "element size": f"{report['size']:.3g}",
-        "quality": f"least {quality['least']:.3g}, mean {quality['mean']:.3g} ({quality['measure']}, 1 is best)",
-        "regions": ", ".join(regions),
-        "period": ", ".join("(" + ", ".join(f"{entry:.6g}" for entry in row) + ")" for row in report["period"]),
-        **{f"side {side['side']}": _side(side) for side in report["sides"]},
-    }
-
-
-def _side(side: dict[str, Any]) -> str:
-    if not side["unmatched"] and not side["largest_gap"]:
-        return f"all {side['facets']} facets match"
-    return f"{side['unmatched']} of {side['facets']} facets without a partner, largest gap {side['largest_gap']:.1e}"
+    try:
+        return as_data(inspect_cell(mesh, **given))
+    except MeshError as error:
+        return {"file": mesh, "usable": False, "problems": [str(error)], "notes": []}

@@ -15,10 +15,11 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from cellsolve.cells import UnitCell
+from cellsolve.cells import UnitCell, straightened
 from cellsolve.errors import MeshError
 from cellsolve.fem.elements import Elements, affine_elements, mapped_elements
 from cellsolve.fem.lagrange import MAX_ORDER, SIMPLICES, values_at_nodes
+from cellsolve.fem.local_gradients import local_divergence, local_gradient
 from cellsolve.fem.mortar import MeshTraces, coupled_sides
 from cellsolve.fem.pattern import Pattern
 from cellsolve.fem.space import FloatArray, batch_fastest
@@ -44,6 +45,7 @@ class CoupledSpace:
                 f"{cell.name}: got order = {order!r}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
                 "Choose an order in that range."
             )
+        cell = straightened(cell) if order == 1 else cell
         self.cell = cell
         self.dim = cell.dim
         self.order = order
@@ -52,9 +54,8 @@ class CoupledSpace:
         coupling = coupled_sides(self.traces, exchanged)
         self.P = coupling.P  # (mesh, n)
         self.mortars = coupling.mortars
-        self._free = coupling.free
+        self.free = coupling.free
         self.n_dofs = len(coupling.free)
-        self._refuse_pieces()
 
     def __repr__(self) -> str:
         return f"CoupledSpace({self.cell.name}, order={self.order}, n_dofs={self.n_dofs})"
@@ -74,36 +75,29 @@ class CoupledSpace:
 
     @property
     def imposed(self) -> FloatArray:
-        """The unit vectors (d, d, 1)."""
+        """The imposed gradients (d, d, 1)."""
         return np.eye(self.dim)[:, :, None]
 
-    @property
-    def pieces(self) -> None:
-        """One piece: others are refused."""
-        return
-
-    def _refuse_pieces(self) -> None:
+    @cached_property
+    def pieces(self) -> IntArray | None:
+        """The piece (n,) that each unknown belongs to; None for one piece."""
         dofs = self.traces.element_dofs
         row, column = np.repeat(dofs[:, 0], dofs.shape[1] - 1), dofs[:, 1:].ravel()
         links = sp.csr_array((np.ones(len(row)), (row, column)), shape=(len(self.traces.places),) * 2)
         pattern = abs(self.P)
-        pieces, _ = connected_components(sp.csr_array(pattern.T @ (links @ pattern)), directed=False)
-        if pieces > 1:
-            raise MeshError(
-                f"{self.cell.name}: got {pieces} pieces that do not touch, needed one. "
-                "Remove the smaller pieces from the mesh: what floats in a pore does not conduct."
-            )
+        count, labels = connected_components(sp.csr_array(pattern.T @ (links @ pattern)), directed=False)
+        return None if count == 1 else np.asarray(labels, dtype=np.int64)
 
     @cached_property
     def nodes(self) -> FloatArray:
         """Locations (n, d) of the unknowns."""
-        places: FloatArray = self.traces.places[self._free]
+        places: FloatArray = self.traces.places[self.free]
         return places
 
     @cached_property
     def elements(self) -> Elements:
         """Gradients and quadrature of the elements."""
-        affine = self.cell.shape in SIMPLICES
+        affine = self.cell.shape in SIMPLICES and self.cell.middles is None
         return affine_elements(self.cell, self.order) if affine else mapped_elements(self.cell, self.order)
 
     @cached_property
@@ -121,30 +115,16 @@ class CoupledSpace:
         """The region (q,) of each point."""
         return np.repeat(np.asarray(self.cell.tags, dtype=np.int64), self.elements.weights.shape[1])
 
-    @cached_property
-    def D(self) -> sp.csr_array:
-        """Gradients at all points as one sparse matrix (d q, n)."""
-        gradients = self.elements.gradients
-        elements, _, d, points = shape = gradients.shape
-        rows = np.arange(d * elements * points).reshape(d, elements, points)
-        row = np.broadcast_to(rows.transpose(1, 0, 2)[:, None], shape)
-        column = np.broadcast_to(self.traces.element_dofs[:, :, None, None], shape)
-        entries = (gradients.ravel(), (row.ravel(), column.ravel()))
-        mesh = sp.csr_array(sp.coo_array(entries, shape=(rows.size, len(self.traces.places))))
-        return sp.csr_array(mesh @ self.P)
-
-    @cached_property
-    def _transpose(self) -> sp.csr_array:
-        return sp.csr_array(self.D.T)
-
     def gradient(self, u: FloatArray) -> FloatArray:
-        columns = self.D @ u.reshape(-1, self.n_dofs).T
-        return _keep_batch_fastest(columns.T.reshape((*u.shape[:-1], self.dim, -1)))
+        values = np.asarray(self.P @ u.reshape(-1, self.n_dofs).T)
+        rows = [local_gradient(self.elements, column[self.traces.element_dofs]) for column in values.T]
+        return _keep_batch_fastest(np.stack(rows).reshape((*u.shape[:-1], self.dim, -1)))
 
     def divergence(self, field: FloatArray) -> FloatArray:
-        lead = field.shape[:-2]
-        columns = self._transpose @ field.reshape(int(np.prod(lead)), -1).T
-        return _keep_batch_fastest(columns.T.reshape((*lead, self.n_dofs)))
+        dofs, count = self.traces.element_dofs.ravel(), len(self.traces.places)
+        parts = field.reshape(-1, self.dim, *self.elements.weights.shape)
+        loads = [np.bincount(dofs, local_divergence(self.elements, part).ravel(), count) for part in parts]
+        return _keep_batch_fastest(np.asarray(self.P.T @ np.stack(loads, axis=1)).T.reshape((*field.shape[:-2], -1)))
 
     @cached_property
     def pattern(self) -> Pattern:
@@ -166,7 +146,7 @@ class CoupledSpace:
         dofs, local = self.traces.element_dofs, self.traces.element_dofs.shape[1]
         place = np.empty(len(self.traces.places), dtype=np.int64)
         place[dofs.ravel()] = np.arange(dofs.size)
-        place = place[self._free]
+        place = place[self.free]
         columns = other.traces.element_dofs[place // local]
         row = np.repeat(np.arange(self.n_dofs), columns.shape[1])
         shape = (self.n_dofs, len(other.traces.places))

@@ -43,6 +43,10 @@ class Elements(Protocol):
         """Where the nodes of some elements are, from the first one of each (.., local, d)."""
         ...
 
+    def total_gradients(self, part: slice, values: FloatArray) -> FloatArray:
+        """Gradients (m, d, elements, q) at the points of functions (elements, local, m) on some elements."""
+        ...
+
     def matrices(self, C: FloatArray) -> FloatArray:
         """Upper triangles (b, m, pairs) of A_e for weighted coefficients (b, m q) or (b, d, d, m q)."""
         ...
@@ -120,6 +124,11 @@ class Mapped:
     nodes: FloatArray  # (m, local, d)
     points: FloatArray
     weights: FloatArray
+
+    def total_gradients(self, part: slice, values: FloatArray) -> FloatArray:
+        """Gradients (m, d, elements, q) at the points of functions (elements, local, m) on some elements."""
+        result: FloatArray = np.einsum("elm,eljq->mjeq", values, self.gradients[part], optimize=True)
+        return result
 
     def places(self, part: slice) -> FloatArray:
         return self.nodes[part] - self.nodes[part, :1]

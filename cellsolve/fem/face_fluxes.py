@@ -5,7 +5,8 @@
 
 Face k is opposite to corner k; phi is the flux out of the simplex, at order 2 |face| times the normal flux at each
 corner of the face. Fluxes whose phi of the two sides of every face add up to zero have no jumps in their normal
-component; they have no divergence where the means of phi over faces add up to zero.
+component; they have no divergence where the means of phi over faces add up to zero. On curved simplices the fields are
+those of the reference simplex, carried over by Piola's map J / det J, which keeps all of this.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from cellsolve.fem.elements import Affine
 from cellsolve.fem.facets import number_facets
-from cellsolve.fem.lagrange import simplex_corners
+from cellsolve.fem.lagrange import mesh_basis, reference, simplex_corners
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.numbering import element_parts
 from cellsolve.fem.space import FloatArray
@@ -33,37 +34,37 @@ class FaceFluxes:
     """Simplices (e,) of dimension d with f = 1 (order 1) or d (order 2) fluxes a face.
 
     ``faces`` (e, d + 1): numbers of the faces on the torus; ``corners`` (e, d + 1, d): local corners of each face, in
-    an order that both of its sides share; ``hats`` (e, d + 1, d): gradients of lambda; ``volumes`` (e,), of unit sum
-    over the period; ``values`` (q, d + 1): lambda at the quadrature points; ``weights`` (q,), of unit sum.
+    an order that both of its sides share; ``hats`` (e, d + 1, d, q or 1): gradients of lambda; ``edges`` (e, d, d, q or
+    1): rows dy / dxi; ``weights`` (e, q) of quadrature, of unit sum over the period, and ``reference`` (q,), of unit
+    sum; ``values`` (q, d + 1): lambda.
     """
 
     order: int
     faces: IntArray
     corners: IntArray
-    places: FloatArray  # (e, d + 1, d) of the corners, from the first one
     hats: FloatArray
-    volumes: FloatArray
-    values: FloatArray
+    edges: FloatArray
     weights: FloatArray
+    reference: FloatArray
+    values: FloatArray
 
     @property
     def dim(self) -> int:
-        return int(self.places.shape[2])
+        return int(self.edges.shape[1])
 
     @property
     def per_face(self) -> int:
         """f: how many fluxes a face has."""
         return 1 if self.order == 1 else self.dim
 
-    def basis(self, rows: slice) -> FloatArray:
+    def basis(self, part: slice) -> FloatArray:
         """The fields of unit phi on some simplices, at the quadrature points: (e, d + 1, f, d, q)."""
-        x, d = self.places[rows], self.dim
-        steps = x[:, None, :, :] - x[:, :, None, :]  # (e, k, i, d): x_i - x_k
-        scale = 1.0 / (d * self.volumes[rows])[:, None, None, None]
-        corners = self.corners[rows]
-        along = np.take_along_axis(steps, corners[..., None], axis=2) * scale  # (e, k, position, d)
-        shape = self.values.T[corners]  # (e, k, position, q): lambda
-        fields: FloatArray = along[..., None] * shape[..., None, :]
+        d, corners = self.dim, self.corners[part]
+        places = np.concatenate([np.zeros_like(self.edges[part, :1]), self.edges[part]], axis=1)
+        steps = places[:, None] - places[:, :, None]  # (e, k, i, d, q): x_i - x_k
+        along = np.take_along_axis(steps, corners[..., None, None], axis=2)  # (e, k, position, d, q)
+        shape = self.values.T[corners] / (d * self._volumes(part))[:, None, None]  # lambda / d |T|
+        fields: FloatArray = along * shape[..., None, :]
         return fields.sum(axis=2, keepdims=True) if self.order == 1 else fields
 
     def parts(self) -> Iterator[slice]:
@@ -73,47 +74,55 @@ class FaceFluxes:
     def outflow(self, part: slice, sigma: FloatArray) -> FloatArray:
         """phi (e, d + 1, f, m) of fields (m, d, e, q) on some elements, projected on polynomials of one degree
         less than the order."""
-        area = (
-            -self.dim * self.volumes[part, None, None] * self.hats[part]
-        )  # outward normals, as long as faces are large
+        hats = np.broadcast_to(self.hats[part], (*self.hats[part].shape[:3], sigma.shape[-1]))
+        through = -self.dim * np.einsum("ekiq,mieq,eq->ekqm", hats, sigma, self._volumes(part), optimize=True)
         if self.order == 1:
-            mean = np.einsum("mieq,q->eim", sigma, self.weights)
-            through: FloatArray = (area @ mean)[:, :, None]
-            return through
-        mass = np.einsum("qi,q,qj->ij", self.values, self.weights, self.values)
-        project = np.linalg.solve(mass, self.values.T * self.weights)  # (d + 1, q)
-        nodal = np.einsum("mieq,vq->evim", sigma, project, optimize=True)
-        flows = np.einsum("eki,evim->ekvm", area, nodal, optimize=True)
-        return np.take_along_axis(flows, self.corners[part, ..., None], axis=2)
+            mean: FloatArray = np.einsum("ekqm,q->ekm", through, self.reference)
+            return mean[:, :, None]
+        mass = np.einsum("qi,q,qj->ij", self.values, self.reference, self.values)
+        project = np.linalg.solve(mass, self.values.T * self.reference)  # (d + 1, q)
+        nodal: FloatArray = project @ through
+        return np.take_along_axis(nodal, self.corners[part, ..., None], axis=2)
 
     def field(self, part: slice, phi: FloatArray) -> FloatArray:
         """The fields (m, d, e, q) of outflows phi (e, d + 1, f, m) of some elements."""
         result: FloatArray = np.einsum("ekfiq,ekfm->mieq", self.basis(part), phi, optimize=True)
         return result
 
+    def _volumes(self, part: slice) -> FloatArray:
+        """|T| (e, q): det J over the points of curved elements."""
+        volumes: FloatArray = self.weights[part] / self.reference
+        return volumes
+
 
 def face_fluxes(space: MeshSpace) -> FaceFluxes:
-    """The fluxes that belong to straight simplices of order 1 or 2."""
-    elements, cell = space.elements, space.cell
-    assert isinstance(elements, Affine)
-    d = cell.dim
+    """The fluxes that belong to simplices of order 1 or 2, straight or curved."""
+    cell, d = space.cell, space.dim
     corners = simplex_corners(cell)
     opposite = np.array([[i for i in range(d + 1) if i != k] for k in range(d + 1)])
-    inner = elements.inverse  # rows grad lambda_1 ..
-    hats = np.concatenate([-inner.sum(axis=1, keepdims=True), inner], axis=1)
-    X = elements.reference.points
-    places = np.concatenate([np.zeros((len(corners), 1, d)), elements.edges], axis=1)
-    weights = elements.reference.weights / elements.reference.weights.sum()
+    element = reference(cell.shape, space.order)
+    edges, inverse = _maps(space)
+    X = element.points
     return FaceFluxes(
         order=space.order,
         faces=number_facets(cell, corners, opposite),
         corners=_shared_order(space, corners, opposite),
-        places=places,
-        hats=hats,
-        volumes=cell.volumes / cell.volume,
+        hats=np.concatenate([-inverse.sum(axis=1, keepdims=True), inverse], axis=1),
+        edges=edges,
+        weights=space.elements.weights,
+        reference=element.weights / element.weights.sum(),
         values=np.column_stack([1.0 - X.sum(axis=1), X]),
-        weights=weights,
     )
+
+
+def _maps(space: MeshSpace) -> tuple[FloatArray, FloatArray]:
+    """Rows dy / dxi_i and grad xi_i, (e, d, d, q or 1)."""
+    elements = space.elements
+    if isinstance(elements, Affine):
+        return elements.edges[..., None], elements.inverse[..., None]
+    basis = mesh_basis(space.cell, space.order)
+    forward, back = basis.mapping.DF(basis.X), basis.mapping.invDF(basis.X)  # dy_a / dxi_i, dxi_i / dy_a: (.., e, q)
+    return np.ascontiguousarray(forward.transpose(2, 1, 0, 3)), np.ascontiguousarray(back.transpose(2, 0, 1, 3))
 
 
 def _shared_order(space: MeshSpace, corners: IntArray, opposite: IntArray) -> IntArray:

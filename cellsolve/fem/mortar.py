@@ -28,7 +28,7 @@ from cellsolve.cells import UnitCell
 from cellsolve.cells.coupling import Face, Overlaps, Side, facet_weights, located, on_planes, overlaps, sides
 from cellsolve.cells.lattices import longest_vector
 from cellsolve.errors import PeriodicityError
-from cellsolve.fem.lagrange import mesh_basis
+from cellsolve.fem.lagrange import element_corners, mesh_basis, reference_nodes
 from cellsolve.fem.space import FloatArray
 
 __all__ = ["Coupling", "MeshTraces", "Mortar", "Sampled", "coupled_sides"]
@@ -54,14 +54,9 @@ class MeshTraces:
         basis = mesh_basis(cell, order)
         self.element_dofs = np.ascontiguousarray(basis.element_dofs.T).astype(np.int64)
         self.places = np.ascontiguousarray(basis.doflocs.T)
-        self._corners = np.ascontiguousarray(basis.mesh.t.T).astype(np.int64)
-        self._reference_corners = np.asarray(basis.mesh.elem().doflocs, dtype=float)
+        self._corners = element_corners(cell)
+        self._reference_corners = reference_nodes(cell.shape, 1)
         self._element: Any = basis.elem
-
-    @property
-    def reference_places(self) -> FloatArray:
-        """Of the local degrees of freedom (local, d)."""
-        return np.asarray(self._element.doflocs, dtype=float)
 
     def facet_corners(self, face: Face) -> FloatArray:
         """Corners of facets (f, k, d) on the reference element."""

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from cellsolve.cells import UnitCell, periodic_classes
+from cellsolve.cells.edges import number_distinct
 from cellsolve.fem.lagrange import SIMPLICES, mesh_basis, reference, simplex_corners
 from cellsolve.fem.space import FloatArray
 
@@ -114,19 +115,6 @@ def pair_keys(numbers: IntArray, pairs: IntArray, n: int) -> IntArray:
         keys[part] *= n
         keys[part] += np.maximum(first, second)
     return keys.ravel()
-
-
-def number_distinct(keys: IntArray) -> tuple[IntArray, IntArray]:
-    """Numbers of keys (k,) in ascending order, equal ones alike, and the place of one key of each number."""
-    order = np.argsort(keys)
-    work = keys[order]
-    fresh = np.ones(len(keys), dtype=np.bool_)
-    np.not_equal(work[1:], work[:-1], out=fresh[1:])
-    np.cumsum(fresh, out=work)
-    work -= 1
-    numbers = np.empty_like(work)
-    numbers[order] = work
-    return numbers, order[fresh]
 
 
 def element_parts(count: int, width: int) -> Iterator[slice]:

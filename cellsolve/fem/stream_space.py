@@ -48,7 +48,7 @@ class StreamSpace(MeshSpace):
     def imposed(self) -> FloatArray:
         """Gradients of the imposed potentials at the points (m, d, q)."""
         gradients = np.einsum("eldq,elr->rdeq", self.elements.gradients, self._values, optimize=True)
-        return np.ascontiguousarray(gradients).reshape(*gradients.shape[:2], -1)
+        return np.ascontiguousarray(gradients).reshape(*gradients.shape[:2], len(self.weights))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -71,7 +71,7 @@ class CellSolver:
         space = self.space
         if isinstance(space, BoxSpace) and space.is_collocated:
             return max(1, int(_VECTOR_FLOATS // (space.dim * space.n_dofs)))
-        return max(1, _BATCH_FLOATS // (space.dim * len(space.imposed) * len(space.weights)))
+        return max(1, _BATCH_FLOATS // (space.dim**2 * len(space.weights)))
 
     def choose(self, K: FloatArray) -> Method | Literal["flux", "schroedinger"]:
         """The method for these coefficients: what the caller asked for, or by dimension, size and smoothness."""
