@@ -1,4 +1,4 @@
-"""Cells whose opposite nodes are a lattice vector apart to the last digit, not only within the tolerance of matching."""
+"""Cells whose opposite nodes are a lattice vector apart to the last digit, not only within the matching tolerance."""
 
 from __future__ import annotations
 
