@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellsolve.cells import UnitCell, find_pieces
-from cellsolve.fem.lifting import lift_links, spanned_directions
+from cellsolve.cells import UnitCell, find_pieces, spanned_space
+from cellsolve.fem.lifting import lift_links
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
@@ -34,7 +34,7 @@ def conducting_part(cell: UnitCell) -> Conduction:
         return Conduction(cell, np.eye(cell.dim))
     pieces = [piece for piece in find_pieces(cell) if len(piece.windings)]
     windings = np.concatenate([piece.windings for piece in pieces] or [np.zeros((0, cell.dim), dtype=np.int64)])
-    directions = spanned_directions(windings @ cell.period, cell.period)
+    directions = spanned_space(windings, cell.period)
     if not len(directions):
         return Conduction(cell, directions)
     inside = np.any([piece.elements for piece in pieces], axis=0)

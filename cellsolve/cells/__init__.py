@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cellsolve.cells.boxes import BoxCell, box_cell
-from cellsolve.cells.connectivity import Piece, directions, find_pieces
+from cellsolve.cells.connectivity import Piece, directions, find_pieces, spanned_space
 from cellsolve.cells.curved import middle_owners
 from cellsolve.cells.detection import detect_period
 from cellsolve.cells.inspection import CellReport, inspect_cell
@@ -34,6 +34,7 @@ __all__ = [
     "read_cell",
     "refined",
     "snapped",
+    "spanned_space",
     "straightened",
     "subdivided",
 ]

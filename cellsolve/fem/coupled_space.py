@@ -17,11 +17,12 @@ from scipy.sparse.csgraph import connected_components
 
 from cellsolve.cells import UnitCell, straightened
 from cellsolve.errors import MeshError
-from cellsolve.fem.elements import Elements, affine_elements, mapped_elements
-from cellsolve.fem.lagrange import MAX_ORDER, SIMPLICES, values_at_nodes
+from cellsolve.fem.elements import Elements
+from cellsolve.fem.lagrange import check_order
 from cellsolve.fem.local_gradients import local_divergence, local_gradient
+from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.mortar import MeshTraces, coupled_sides
-from cellsolve.fem.pattern import Pattern
+from cellsolve.fem.numbering import Numbering
 from cellsolve.fem.space import FloatArray, batch_fastest
 
 __all__ = ["CoupledSpace"]
@@ -40,17 +41,14 @@ class CoupledSpace:
             raise MeshError(
                 f"{cell.name}: got a cell in one dimension, needed two or three. Its two ends always match."
             )
-        if not isinstance(order, int) or not 1 <= order <= MAX_ORDER[cell.shape]:
-            raise MeshError(
-                f"{cell.name}: got order = {order!r}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
-                "Choose an order in that range."
-            )
-        cell = straightened(cell) if order == 1 else cell
-        self.cell = cell
+        check_order(cell, order)
+        self.exchanged = exchanged
+        self.traces = MeshTraces(straightened(cell) if order == 1 else cell, order)
+        numbering = Numbering(self.traces.element_dofs, self.traces.places)
+        self.mesh = MeshSpace(cell, order, numbering=numbering)  # before its sides are coupled
+        self.cell = self.mesh.cell
         self.dim = cell.dim
         self.order = order
-        self.exchanged = exchanged
-        self.traces = MeshTraces(cell, order)
         coupling = coupled_sides(self.traces, exchanged)
         self.P = coupling.P  # (mesh, n)
         self.mortars = coupling.mortars
@@ -94,26 +92,25 @@ class CoupledSpace:
         places: FloatArray = self.traces.places[self.free]
         return places
 
-    @cached_property
+    @property
     def elements(self) -> Elements:
         """Gradients and quadrature of the elements."""
-        affine = self.cell.shape in SIMPLICES and self.cell.middles is None
-        return affine_elements(self.cell, self.order) if affine else mapped_elements(self.cell, self.order)
+        return self.mesh.elements
 
-    @cached_property
+    @property
     def weights(self) -> FloatArray:
         """Quadrature weights (q,) over the volume of the period."""
-        return self.elements.weights.ravel()
+        return self.mesh.weights
 
-    @cached_property
+    @property
     def points(self) -> FloatArray:
         """Quadrature points (q, d)."""
-        return self.elements.points.reshape(-1, self.dim)
+        return self.mesh.points
 
-    @cached_property
+    @property
     def tags(self) -> IntArray:
         """The region (q,) of each point."""
-        return np.repeat(np.asarray(self.cell.tags, dtype=np.int64), self.elements.weights.shape[1])
+        return self.mesh.tags
 
     def gradient(self, u: FloatArray) -> FloatArray:
         values = np.asarray(self.P @ u.reshape(-1, self.n_dofs).T)
@@ -126,15 +123,9 @@ class CoupledSpace:
         loads = [np.bincount(dofs, local_divergence(self.elements, part).ravel(), count) for part in parts]
         return _keep_batch_fastest(np.asarray(self.P.T @ np.stack(loads, axis=1)).T.reshape((*field.shape[:-2], -1)))
 
-    @cached_property
-    def pattern(self) -> Pattern:
-        """Where the entries of element matrices go, before the sides are coupled."""
-        return Pattern.of(self.traces.element_dofs, len(self.traces.places))
-
     def matrix(self, C: FloatArray) -> sp.csr_array:
         """A = D^T diag(C) D of one weighted coefficient, (q,) or (d, d, q)."""
-        A = self.pattern.matrix(self.pattern.fill(self.elements.matrices(C[None])))
-        return sp.csr_array(self.P.T @ A @ self.P)
+        return sp.csr_array(self.P.T @ self.mesh.matrix(C) @ self.P)
 
     def diagonal(self, C: FloatArray) -> FloatArray:
         """diag A of weighted isotropic coefficients (b, q) -> (b, n)."""
@@ -142,17 +133,7 @@ class CoupledSpace:
 
     def interpolation(self, other: CoupledSpace) -> sp.csr_array:
         """Values of functions of another space of the same cell at the nodes of this one: (n, n_other)."""
-        values = values_at_nodes(self.cell.shape, self.order, other.order)  # (local, local_other)
-        dofs, local = self.traces.element_dofs, self.traces.element_dofs.shape[1]
-        place = np.empty(len(self.traces.places), dtype=np.int64)
-        place[dofs.ravel()] = np.arange(dofs.size)
-        place = place[self.free]
-        columns = other.traces.element_dofs[place // local]
-        row = np.repeat(np.arange(self.n_dofs), columns.shape[1])
-        shape = (self.n_dofs, len(other.traces.places))
-        return sp.csr_array(
-            sp.csr_array((values[place % local].ravel(), (row, columns.ravel())), shape=shape) @ other.P
-        )
+        return sp.csr_array(self.mesh.interpolation(other.mesh)[self.free] @ other.P)
 
 
 def _keep_batch_fastest(values: FloatArray) -> FloatArray:

@@ -13,12 +13,14 @@ import skfem
 from numpy.polynomial.legendre import leggauss
 
 from cellsolve.cells import UnitCell, middle_owners
+from cellsolve.errors import MeshError
 from cellsolve.fem.space import FloatArray
 
 __all__ = [
     "MAX_ORDER",
     "SIMPLICES",
     "Reference",
+    "check_order",
     "element_corners",
     "mesh_basis",
     "reference",
@@ -84,6 +86,15 @@ def reference(shape: str, order: int) -> Reference:
     element = _ELEMENTS[shape][order - 1]()
     X, weights = _quadrature(shape, order)
     return Reference(np.asarray(element.doflocs, dtype=float), X.T.copy(), weights, element)
+
+
+def check_order(cell: UnitCell, order: int) -> None:
+    """Raises MeshError for an order that the elements of a cell do not have."""
+    if not isinstance(order, int) or not 1 <= order <= MAX_ORDER[cell.shape]:
+        raise MeshError(
+            f"{cell.name}: got order = {order!r}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
+            "Choose an order in that range."
+        )
 
 
 def values_at_nodes(shape: str, order: int, other: int) -> FloatArray:

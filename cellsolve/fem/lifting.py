@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Lift", "lift_links", "spanned_directions"]
+__all__ = ["Lift", "lift_links"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -66,17 +66,3 @@ def _numbers(ends: tuple[IntArray, IntArray], links: IntArray, first: IntArray, 
     order = np.argsort(keys, kind="stable")
     found: IntArray = order[np.searchsorted(keys[order], first * np.int64(n) + second)]
     return found
-
-
-def spanned_directions(vectors: FloatArray, period: FloatArray) -> FloatArray:
-    """An orthonormal basis (m, d) of the span of lattice vectors (w, d): unit vectors where the span is one of axes."""
-    d = len(period)
-    counts = np.unique(np.round(vectors @ np.linalg.inv(period)), axis=0)
-    rank = int(np.linalg.matrix_rank(counts)) if len(counts) else 0
-    if rank in (0, d):
-        return np.eye(d)[:rank]
-    exact = counts @ period
-    basis = np.linalg.svd(exact / np.abs(exact).max())[2]
-    normal, span = basis[rank:], basis[:rank]
-    axes = np.eye(d)[np.abs(normal).max(axis=0) < 1e-12]
-    return axes if len(axes) == rank else span

@@ -13,9 +13,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from cellsolve.cells import UnitCell, straightened
-from cellsolve.errors import MeshError
 from cellsolve.fem.elements import Elements, affine_elements, mapped_elements
-from cellsolve.fem.lagrange import MAX_ORDER, SIMPLICES, values_at_nodes
+from cellsolve.fem.lagrange import MAX_ORDER, SIMPLICES, check_order, values_at_nodes
 from cellsolve.fem.numbering import Numbering, number_unknowns, pieces_of
 from cellsolve.fem.pattern import Pattern, in_batches, pair_numbers
 from cellsolve.fem.space import FloatArray, batch_fastest
@@ -29,19 +28,20 @@ class MeshSpace:
     """Periodic Lagrange elements of one order on a unit cell read from a file. Those of first order are straight.
 
     ``directions`` (m, d): orthonormal rows, the mean gradients of its cell problems; all of them by default.
+    ``numbering``: of the unknowns; by default those that are equal modulo the lattice are one.
     """
 
-    def __init__(self, cell: UnitCell, order: int = 2, directions: FloatArray | None = None):
-        if not isinstance(order, int) or not 1 <= order <= MAX_ORDER[cell.shape]:
-            raise MeshError(
-                f"{cell.name}: got order = {order!r}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
-                "Choose an order in that range."
-            )
+    def __init__(
+        self,
+        cell: UnitCell,
+        order: int = 2,
+        directions: FloatArray | None = None,
+        numbering: Numbering | None = None,
+    ):
+        check_order(cell, order)
         self.directions = np.eye(cell.dim) if directions is None else directions
         cell = straightened(cell) if order == 1 else cell
-        self._adopt(cell, order, number_unknowns(cell, order))
-
-    def _adopt(self, cell: UnitCell, order: int, numbering: Numbering) -> None:
+        numbering = number_unknowns(cell, order) if numbering is None else numbering
         self.cell = cell
         self.dim = cell.dim
         self.order = order

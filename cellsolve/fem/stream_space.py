@@ -35,7 +35,7 @@ class StreamSpace(MeshSpace):
     def __init__(self, cell: UnitCell, order: int):
         plain = MeshSpace(cell, order)
         laid_out = _lay_out(plain)
-        self._adopt(cell, order, laid_out.numbering(plain))
+        super().__init__(cell, order, numbering=laid_out.numbering(plain))
         self._values = laid_out.potentials(plain)  # (elements, local, m)
 
     def of_order(self, order: int) -> StreamSpace:
