@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cellsolve.potentials import Potential as Potential
     from cellsolve.results.dataset import read_netcdf as read_netcdf
     from cellsolve.results.dataset import write_netcdf as write_netcdf
+    from cellsolve.results.vtu import write_fields as write_fields
 
 _HOMES = {
     "CellProblemSolution": "cellsolve.cellproblem.solve",
@@ -57,6 +58,7 @@ _HOMES = {
     "read_netcdf": "cellsolve.results.dataset",
     "solve_cell_problem": "cellsolve.cellproblem.solve",
     "solve_cell_problems": "cellsolve.cellproblem.solve",
+    "write_fields": "cellsolve.results.vtu",
     "write_netcdf": "cellsolve.results.dataset",
 }
 __all__ = ["__version__", "exact", *_HOMES]

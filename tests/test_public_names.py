@@ -33,6 +33,7 @@ NAMES = {
     "read_netcdf",
     "solve_cell_problem",
     "solve_cell_problems",
+    "write_fields",
     "write_netcdf",
 }
 HEAVY = ("numpy", "scipy", "skfem", "xarray", "meshio", "pyamg", "h5netcdf")

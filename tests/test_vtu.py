@@ -3,6 +3,7 @@
 import base64
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import meshio
 import numpy as np
@@ -51,8 +52,13 @@ MIDDLES = {
 
 def fields_of(cell, coefficient, order, path):
     solution = cs.solve_cell_problem(cell, coefficient, order=order, tol=1e-12)
-    write_fields(path, solution.space, solution.correctors, solution.coefficient)
+    write_fields(path, solution)
     return solution, meshio.read(path)
+
+
+def made_up(space, theta):
+    """What a solution has to have to be written."""
+    return SimpleNamespace(space=space, correctors=theta, coefficient=np.ones(len(space.weights)))
 
 
 def regionwise(cell):
@@ -87,7 +93,7 @@ def test_points_carry_the_values_of_their_place(tmp_path, name, order):
         return np.sin(2 * np.pi * (y @ waves) + 0.3).sum(axis=1)
 
     theta = np.stack([(r + 1) * function(space.nodes) for r in range(cell.dim)])
-    write_fields(tmp_path / "f.vtu", space, theta, np.ones(len(space.weights)))
+    write_fields(tmp_path / "f.vtu", made_up(space, theta))
     mesh = meshio.read(tmp_path / "f.vtu")
     y = mesh.points[:, : cell.dim]
     corners = mesh.cells[0].data[:, : cell.elements.shape[1]]
@@ -206,7 +212,7 @@ def test_coupled_sides(tmp_path):
     cell = replace(cell, points=np.stack([x, y + 0.03 * x * np.sin(2 * np.pi * y)], axis=1))
     space = CoupledSpace(cell, 2)
     theta = np.stack([np.sin(2 * np.pi * space.nodes[:, 0]), np.cos(2 * np.pi * space.nodes.sum(axis=1))])
-    write_fields(tmp_path / "f.vtu", space, theta, np.ones(len(space.weights)))
+    write_fields(tmp_path / "f.vtu", made_up(space, theta))
     mesh = meshio.read(tmp_path / "f.vtu")
     at = cKDTree(mesh.points[:, :2])
     distance, place = at.query(space.traces.places)
@@ -222,7 +228,7 @@ def test_coupled_sides(tmp_path):
 def test_box_cells_are_refused(tmp_path):
     solution = cs.solve_cell_problem(cs.box_cell(2, n=2, order=2), 1.0)
     with pytest.raises(cs.MeshError, match=r"got fields on BoxSpace.*needed those of a mesh"):
-        write_fields(tmp_path / "f.vtu", solution.space, solution.correctors, solution.coefficient)
+        write_fields(tmp_path / "f.vtu", solution)
     assert not list(tmp_path.iterdir())
 
 

@@ -7,9 +7,12 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import meshio
 import numpy as np
+
+if TYPE_CHECKING:
+    import meshio
 
 FORMATS: dict[str, tuple[str, dict[str, object]]] = {
     "gmsh22_text": (".msh", {"file_format": "gmsh22", "binary": False}),
@@ -78,6 +81,8 @@ def write_samples(folder: Path) -> list[Path]:
         "six": _curved(points, triangles),
         "hex": _cubes(2),
     }
+    import meshio
+
     for form, (suffix, keywords) in FORMATS.items():
         for label, (where, cells) in meshes.items():
             file = folder / f"{form}_{label}{suffix}"
@@ -121,6 +126,8 @@ def _curved(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, list
 
 
 def _mesh(suffix: str, points: np.ndarray, cells: list[tuple[str, np.ndarray]]) -> meshio.Mesh:
+    import meshio
+
     tags = [np.arange(len(rows)) % 2 + 1 for _, rows in cells]
     mesh = meshio.Mesh(points, cells, cell_data={"cell_tags" if suffix == ".med" else "region": tags})
     if suffix == ".msh":

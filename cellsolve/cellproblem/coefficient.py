@@ -30,8 +30,11 @@ def coefficient_at(coefficient: Coefficient, space: Space) -> FloatArray:
     """K at the quadrature points of a space, checked: finite, symmetric, positive definite."""
     if not isinstance(coefficient, Mapping):
         return _positive_definite(_value_at(coefficient, space.points), space.points, "the coefficient")
-    regions = _region_points(space)
-    _check_regions(coefficient, list(regions))
+    names = _region_names(space)
+    _check_regions(coefficient, names)
+    if all(isinstance(coefficient[name], int | float) for name in names):
+        return _region_numbers(coefficient, names, space)
+    regions = {name: _tags(space) == number for number, name in enumerate(names)}
     parts = {
         name: _positive_definite(
             _value_at(coefficient[name], space.points[where]), space.points[where], f"region {name!r}"
@@ -73,10 +76,26 @@ def coefficients_at(coefficients: Any, space: Space) -> FloatArray:
     return np.stack([_as_tensor(part, space.dim) for part in parts])
 
 
-def _region_points(space: Space) -> dict[str, npt.NDArray[np.bool_]]:
+def _region_names(space: Space) -> list[str]:
+    return list(space.cell.region_names) if isinstance(space, MeshSpace | CoupledSpace) else ["cell"]
+
+
+def _tags(space: Space) -> npt.NDArray[np.int64]:
+    """The region (q,) of each point."""
     if isinstance(space, MeshSpace | CoupledSpace):
-        return {name: space.tags == number for number, name in enumerate(space.cell.region_names)}
-    return {"cell": np.ones(len(space.weights), dtype=np.bool_)}
+        return space.tags
+    return np.zeros(len(space.weights), dtype=np.int64)
+
+
+def _region_numbers(coefficient: Mapping[str, Any], names: list[str], space: Space) -> FloatArray:
+    """One number a region."""
+    tags, values = _tags(space), np.array([float(coefficient[name]) for name in names])
+    good = np.isfinite(values) & (values > 0)
+    if not good.all():
+        for number in np.flatnonzero(~good):
+            where = np.append(np.flatnonzero(tags == number), 0)[:1]  # the first point, where no element is left
+            _positive_definite(values[number : number + 1], space.points[where], f"region {names[number]!r}")
+    return values[tags]
 
 
 def _check_regions(coefficient: Mapping[str, Value], known: list[str]) -> None:

@@ -147,7 +147,7 @@ def _solved(item: Item, cell: Cell) -> CellProblemSolution:
 def _written_fields(item: Item, solution: CellProblemSolution) -> dict[str, str]:
     if item.fields is None or solution.space is None:  # nothing conducts: there are no fields
         return {}
-    write_fields(item.fields, solution.space, solution.correctors, solution.coefficient)
+    write_fields(item.fields, solution)
     return {"fields": str(item.fields)}
 
 

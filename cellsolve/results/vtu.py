@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cellsolve.cellproblem.solutions import CellProblemSolution
 from cellsolve.cells import UnitCell
 from cellsolve.errors import MeshError
 from cellsolve.fem.coupled_space import CoupledSpace
@@ -25,20 +26,20 @@ IntArray = npt.NDArray[np.int64]
 _SAME_PLACE = 1e-6  # of the size of an element: nodes of it are much farther apart
 
 
-def write_fields(path: str | os.PathLike[str], space: object, correctors: FloatArray, K: FloatArray) -> None:
-    """Write the fields of a cell problem on the unfolded mesh, for ParaView; whole or not at all.
+def write_fields(path: str | os.PathLike[str], solution: CellProblemSolution) -> None:
+    """Write the fields of a cell problem as a VTU file on the unfolded mesh, for ParaView; whole or not at all.
 
         phi_r = y_r + theta_r,     flux_r = < K (e_r + grad theta_r) >_e,     K_hom e_r = sum_e |e| flux_r / |period|
 
-    ``space``: of the solution, on a mesh (its sides may be coupled); ``correctors`` (d, n): theta; ``K``: at the
-    quadrature points, (q,) or (d, d, q). Point data: theta_r, potential_r = phi_r, in units of length. Cell data, means
-    over elements e: flux_r and gradient_r = grad phi_r (3-vectors), coefficient (a number, or the rows of a 3 x 3
-    tensor), and volume, region: the number of its name. The names are field data, "region:NAME" with that number.
+    ``solution``: on a mesh (its sides may be coupled). Point data: theta_r, potential_r = phi_r, in units of length.
+    Cell data, means over elements e: flux_r and gradient_r = grad phi_r (3-vectors), coefficient (a number, or the rows
+    of a 3 x 3 tensor), and volume, region: the number of its name. The names are field data, "region:NAME" with that
+    number.
     Elements of order p have all their nodes, curved ones where their map has them: nothing of theta is lost.
 
-    Raises MeshError for a space that is not on a mesh, JobError when the place cannot be written.
+    Raises MeshError for a solution on a box, or where nothing conducts; JobError when the place cannot be written.
     """
-    fields = _on_elements(space, correctors)
+    fields = _on_elements(solution.space, solution.correctors)
     unfolded, cell = _unfolded(fields), fields.cell
     point_data: dict[str, FloatArray] = {}
     for r, theta in enumerate(fields.theta):
@@ -49,7 +50,7 @@ def write_fields(path: str | os.PathLike[str], space: object, correctors: FloatA
         connectivity=unfolded.connectivity,
         kind=unfolded.kind,
         point_data=point_data,
-        cell_data={**_element_means(fields, K), "volume": cell.volumes, "region": cell.tags},
+        cell_data={**_element_means(fields, solution.coefficient), "volume": cell.volumes, "region": cell.tags},
         facts={f"region:{name}": number for number, name in enumerate(cell.region_names)},
     )
     write_vtu(path, grid)
