@@ -168,6 +168,14 @@ def test_pores_in_regular_meshes_do_not_make_a_period_by_chance(seed):
     assert any(report.problem for report in match_sides(found)) or np.allclose(found.period, np.eye(2))
 
 
+def test_a_porous_box_with_some_facets_that_do_not_match_is_a_box():
+    """Pores at the corners, and one more on the left and another one on the right, at another height."""
+    left, right = far_from([0.0, 0.45], 0.08), far_from([1.0, 0.6], 0.08)
+    cell = box((16, 16), lambda x: far_from_corners(0.27)(x) & left(x) & right(x))
+    assert match_sides(cell)[0].unmatched > 1
+    assert np.allclose(detected(cell), np.eye(2), atol=1e-12)
+
+
 def test_thin_bars_that_cross_keep_their_box():
     cross = box((8, 8), lambda x: np.abs(x - 0.5).min(axis=1) < 0.125)
     assert np.allclose(detected(cross), np.eye(2), atol=1e-12)

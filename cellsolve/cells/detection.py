@@ -3,8 +3,8 @@
 In this order, the first that fits:
 1. the hull is a parallelepiped: its edges;
 2. the hull is another solid that fills space, and the mesh covers its sides;
-3. the bounding box, if facets cover much of its sides, and those of one side have partners on the other: holes
-   that cut one side only are a mistake, though a square without a corner fills the plane in another way;
+3. the bounding box, if facets cover much of its sides, and most of those of one have partners on the other: what
+   is missing is a mistake, though a square without a corner fills the plane in another way;
 4. the lattice of the volume that the mesh encloses under which all its outer facets match; if there are
    several, the one that clearly lays larger parts of the boundary on each neighbour, if it is one (bricks stack
    in columns and in bonds: in columns);
@@ -34,7 +34,8 @@ __all__ = ["detect_lattice", "detect_period"]
 
 _TOLERANCE = 1e-7
 """Facets match within this, when a period is sought; the extent of the mesh is 1/2 to 1."""
-_LARGE = 0.3
+_LARGE, _MOST = 0.3, 0.5
+"""Facets cover this part of the sides of a box at least, and not so many of them lack partners."""
 _FORMS = 6
 _CLEARLY = 1.1
 """So many times more facets must match under a lattice with pores than under any other."""
@@ -86,7 +87,7 @@ def _by_facets(mesh: _Mesh, hull: Floats | None, scale: float) -> Floats | None:
 
 def _by_votes(mesh: _Mesh, hull: list[Floats], volume: float) -> Floats | None:
     alone, on_box = _on_box(mesh)
-    if not hull and on_box.min() >= _LARGE and not alone.all(axis=0).any():
+    if not hull and on_box.min() >= _LARGE and alone.min(axis=0).max() < _MOST:
         return None
     voted = voted_periods(mesh.points, mesh.boundary, volume)
     tight, by_hull = _tilings(mesh, voted.tight), _tilings(mesh, hull)
@@ -158,9 +159,9 @@ def _covered(mesh: _Mesh, side: HullSide, measures: Floats) -> float:
     return float(measures[on_side].sum() / side.measure)
 
 
-def _on_box(mesh: _Mesh) -> tuple[NDArray[np.bool_], Floats]:
-    """Facets on the lower and upper sides of the bounding box: does one lack its partner, (2, d), and the fraction
-    of a side that they cover, of the lesser of two (d,)."""
+def _on_box(mesh: _Mesh) -> tuple[Floats, Floats]:
+    """Facets on the lower and upper sides of the bounding box: the fraction that lacks a partner, (2, d), and the
+    fraction of a side that they cover, of the lesser of two (d,)."""
     at = mesh.points[mesh.boundary.nodes]
     low, high = at.min(axis=(0, 1)), at.max(axis=(0, 1))
     faces = np.stack([(at - low <= _TOLERANCE).all(axis=1), (high - at <= _TOLERANCE).all(axis=1)])
@@ -168,8 +169,8 @@ def _on_box(mesh: _Mesh) -> tuple[NDArray[np.bool_], Floats]:
     match = match_facets(mesh.points, boundary_part(mesh.boundary, rows), np.diag(high - low), _TOLERANCE)
     measures = facet_measures(mesh.points, mesh.boundary, SHAPES[mesh.shape].facets.shape[1])
     covered = np.tensordot(faces, measures, axes=(1, 0)).min(axis=0) * (high - low) / (high - low).prod()
-    alone = np.any(faces[:, rows] & match.alone[:, None], axis=1)
-    return np.asarray(alone, dtype=np.bool_), np.asarray(covered)
+    alone = (faces[:, rows] & match.alone[:, None]).sum(axis=1) / np.maximum(faces.sum(axis=1), 1)
+    return np.asarray(alone), np.asarray(covered)
 
 
 def _varied(mesh: _Mesh, tiling: Tiling) -> bool:
