@@ -100,9 +100,13 @@ def test_check_usage():
 
 
 def test_check_with_a_period_or_tolerance_of_its_own():
-    result = cellsolve("check", "square_hole_quarter.msh", "--period", "[[2,0],[0,1]]")
+    result = cellsolve("check", "square_hole_quarter.msh", "--period", "[[2,0],[0,2]]")
     assert result.exit_code == 4
     assert "spans 0.5 of period vector 0" in result.stdout
+    result = cellsolve("check", "square_hole_quarter.msh", "--period", "[[2,0],[0,1]]")
+    assert result.exit_code == 0
+    assert "the mesh ends before it" in result.stdout
+    assert "does not percolate along period vector 0" in result.stdout
     result = cellsolve("check", "square_hole_quarter.msh", "--period", "[[1,0,0]]")
     assert result.exit_code == 4
     assert "got a period of shape (1, 3), needed (2, 2)" in result.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from itertools import permutations, product
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cellsolve as cs
 from cellsolve.cells import UnitCell, check_periodicity, detect_period, periodic_classes
 from cellsolve.cells.periodicity import check_coverage, check_elements, match_sides
 from cellsolve.errors import MeshError, PeriodicityError
@@ -298,7 +300,7 @@ def test_a_hole_in_one_face_only_is_caught():
     ("period", "side", "words", "gap"),
     [
         (
-            [[2.0, 0.0], [0.0, 1.0]],
+            [[2.0, 0.0], [0.0, 2.0]],
             0,
             r"grid.msh: the mesh spans 0\.5 of period vector 0, \[2\., 0\.\], needed 1",
             1.0,
@@ -320,6 +322,20 @@ def test_a_wrong_period_is_said(period, side, words, gap):
         check_periodicity(wrong)
     assert caught.value.side == side
     assert caught.value.largest_gap == pytest.approx(gap, rel=1e-3)
+
+
+def test_a_layer_between_pores_needs_no_facets_across_them():
+    cell = grid_cell("triangle", 4)
+    layer = UnitCell("layer", cell.points, cell.elements, "triangle", cell.tags, ("cell",), np.diag([1.0, 2.0]))
+    across, along = check_periodicity(layer)[::-1]
+    assert (along.facets, along.problem) == (8, "")
+    assert (across.facets, across.problem) == (0, "")
+    tensor = cs.solve_cell_problem(layer, 3.0).tensor
+    np.testing.assert_allclose(tensor, np.diag([1.5, 0.0]), atol=1e-12)
+    assert not tensor[1].any()
+    narrow = replace(layer, period=np.diag([1.0, 1.1]))  # less than an element is left: it was to touch
+    with pytest.raises(PeriodicityError, match=r"spans 0\.909091 of period vector 1"):
+        check_periodicity(narrow)
 
 
 def test_a_mesh_that_touches_its_box_in_points_only_is_said():

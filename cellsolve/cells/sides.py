@@ -56,8 +56,19 @@ def has_plane_sides(cell: UnitCell, slack: float = 0.0) -> bool:
 
 
 def match_plane_sides(cell: UnitCell) -> tuple[SideReport, ...]:
-    """Compare the two faces of each of the d sides; does not raise."""
-    return tuple(_match_side(cell, height, side) for side, height in enumerate(_heights(cell)))
+    """Compare the two faces of each of the d sides; does not raise.
+
+    A mesh that ends an element or more before some of its sides, but not before all, is a layer or a fibre between
+    pores: it has no facets there, and they are no problem.
+    """
+    heights = _heights(cell)
+    short = [1.0 - np.ptp(height) >= cell.size / _width(cell.period, side) for side, height in enumerate(heights)]
+    if all(short):
+        short = [False] * cell.dim
+    return tuple(
+        SideReport(side, 0, 0, 0.0, "", _unit(cell, side)) if short[side] else _match_side(cell, height, side)
+        for side, height in enumerate(heights)
+    )
 
 
 def mismatch(cell: UnitCell, side: str, counts: tuple[int, int], gap: float, remedies: tuple[str, ...] = ()) -> str:

@@ -144,7 +144,7 @@ def _across(translation: Sequence[int]) -> str:
 
 def _match(side: dict[str, Any]) -> str:
     if not side["unmatched"] and not side["largest_gap"]:
-        return f"all {side['facets']} facets match"
+        return f"all {side['facets']} facets match" if side["facets"] else "the mesh ends before it"
     return f"{side['unmatched']} of {side['facets']} facets without a partner, largest gap {side['largest_gap']:.1e}"
 
 
