@@ -45,9 +45,11 @@ def bracketed_on_refined(
         bracket = bracketed_on(space_ladder(cell, order, directions), evaluate, tol, method)
         space = bracket.solver.space
         assert isinstance(space, MeshSpace)
+        if bracket.error <= tol:
+            return bracket
         marked = None if refine == "uniform" else _marked(bracket, space)
         growth = 2**space.dim if marked is None else 1.0 + float(marked.mean())
-        if bracket.error <= tol or growth * space.n_dofs > _MOST_UNKNOWNS:
+        if growth * space.n_dofs > _MOST_UNKNOWNS:
             return bracket
         try:
             cell = refined(cell, marked)
