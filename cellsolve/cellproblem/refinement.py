@@ -24,7 +24,9 @@ __all__ = ["Refinement", "bracketed_on_refined"]
 
 Refinement = Literal["uniform", "adaptive"]
 
-_BULK = 0.7  # of the width, held by the elements that are divided
+# Of the width, held by the elements that are divided. Measured: at the corner of a checkerboard of contrast 100, 0.7
+# takes 103 000 unknowns for 1 %, 0.5 takes 9400, 0.35 takes 4000; elsewhere 0.25 to 0.6 differ in rounds only.
+_BULK = 0.4
 _MOST_UNKNOWNS = 1_500_000  # of a mesh that is refined further no more
 
 
