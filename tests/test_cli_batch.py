@@ -260,13 +260,13 @@ def test_options_reach_reader_and_solver_only_when_they_are_given(monkeypatch):
     monkeypatch.setattr("cellsolve.cli.items.read_cell", lambda path, **options: read.append((path, options)) or CELL)
     monkeypatch.setattr("cellsolve.cli.items.solve_cell_problem", lambda *_, **options: solved.append(options))
     batch("interval.msh", "-k", "1")
-    reading = ("--regions", "phase", "--periodicity", "interpolated", "--merge-nodes", "--match-tol", "1e-4")
+    reading = ("--regions", "phase", "--periodicity", "mortar", "--merge-nodes", "--match-tol", "1e-4")
     batch("interval.msh", "-k", "1", *reading, "--period", "[[2]]", "--refine", "adaptive")
     plain, full = (options for _, options in read)
     assert plain == {}
     assert full == {
         "regions": "phase",
-        "periodicity": "interpolated",
+        "periodicity": "mortar",
         "merge_nodes": True,
         "match_tol": 1e-4,
         "period": [[2.0]],
@@ -279,12 +279,12 @@ def test_job_options_reach_reader_and_solver(monkeypatch):
     monkeypatch.setattr("cellsolve.cli.items.read_cell", lambda path, **options: read.append((path, options)) or CELL)
     monkeypatch.setattr("cellsolve.cli.items.solve_cell_problem", lambda *_, **options: solved.append(options))
     Path("job.toml").write_text(
-        '[coefficient]\ndefault = 1\n[[cells]]\nmesh = "a.msh"\nregions = "phase"\nperiodicity = "interpolated"\n'
+        '[coefficient]\ndefault = 1\n[[cells]]\nmesh = "a.msh"\nregions = "phase"\nperiodicity = "mortar"\n'
         'merge_nodes = true\n[[cells]]\nmesh = "b.msh"\n[solve]\nrefine = "uniform"\n'
     )
     CliRunner().invoke(main, ["run", "job.toml", "-o", "t.csv"])
     full, plain = (options for _, options in read)
-    assert {**plain, "regions": "phase", "periodicity": "interpolated", "merge_nodes": True} == full
+    assert {**plain, "regions": "phase", "periodicity": "mortar", "merge_nodes": True} == full
     assert set(plain) <= {"match_tol"}
     assert [options["refine"] for options in solved] == ["uniform"] * 2
     batch("interval.msh", "--job", "job.toml")

@@ -117,9 +117,9 @@ def test_check_with_a_period_or_tolerance_of_its_own():
 
 def test_check_of_sides_that_are_coupled():
     assert cellsolve("check", "unmatched.msh").exit_code == 4
-    result = cellsolve("check", "unmatched.msh", "--periodicity", "interpolated")
+    result = cellsolve("check", "unmatched.msh", "--periodicity", "mortar")
     assert result.exit_code == 0, result.stdout
-    assert "note: 3 of 5 facets on the sides have no partner: the sides are coupled by interpolation." in result.stdout
+    assert "note: 3 of 5 facets on the sides have no partner: the sides are coupled by mortars." in result.stdout
 
 
 def test_check_of_regions_by_name():

@@ -266,14 +266,14 @@ def test_carriage_returns_do_not_change_the_job(tmp_path):
 def test_options_of_meshes_and_refinement_belong_to_composite_jobs(tmp_path):
     composite = (
         '[coefficient]\na = 1\n[solve]\nrefine = "adaptive"\n[[cells]]\nmesh = "a.msh"\n'
-        'regions = "phase"\nperiodicity = "interpolated"\nmerge_nodes = true\n'
+        'regions = "phase"\nperiodicity = "mortar"\nmerge_nodes = true\n'
     )
     content = load(tmp_path, composite).content
     (cell,) = content.cells
-    assert (content.solve.refine, cell.regions, cell.periodicity) == ("adaptive", "phase", "interpolated")
+    assert (content.solve.refine, cell.regions, cell.periodicity) == ("adaptive", "phase", "mortar")
     assert cell.merge_nodes is True
     assert mistakes(tmp_path, composite, 'solve.refine="twice"', 'cells.0.periodicity="near"') == [
         'solve.refine: got "twice", needed "uniform" or "adaptive".',
-        'cells[0].periodicity: got "near", needed "exact" or "interpolated", for sides that do not match.',
+        'cells[0].periodicity: got "near", needed "exact" or "mortar", for sides that do not match.',
     ]
     assert mistakes(tmp_path, GOOD, 'solve.refine="uniform"')[0].startswith("solve.refine: unknown key")

@@ -228,7 +228,7 @@ def test_a_node_that_misses_its_partner_is_named():
     error = failure_of(grid_cell("triangle", 4, points=points))
     assert str(error) == (
         "grid.msh: 4 of 8 facets on side 0 have no partner on the opposite side (largest gap 2.3e-03, tolerance "
-        '1e-08). Remesh with a periodic constraint, raise match_tol, or couple the sides (periodicity="interpolated").'
+        '1e-08). Remesh with a periodic constraint, raise match_tol, or couple the sides (periodicity="mortar").'
     )
     assert (error.side, error.unmatched) == (0, 4)
     assert error.largest_gap == pytest.approx(2.3e-3)

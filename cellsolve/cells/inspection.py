@@ -74,13 +74,13 @@ def inspect_cell(
     """The report of a mesh file; arguments as for ``read_cell``.
 
     Sides that do not match, repeated elements and coincident nodes are reported as problems; sides that do not
-    match and can be coupled by interpolation, if that is asked for, as notes. Raises MeshError for a file that
+    match and can be coupled by mortars, if that is asked for, as notes. Raises MeshError for a file that
     holds no cell at all.
     """
     cell = load_cell(path, period=period, match_tol=match_tol, regions=regions, merge_nodes=merge_nodes)
     found = match_sides(cell)
     unlike = tuple(side.problem for side in found if side.problem)
-    coupled = periodicity == "interpolated" and bool(unlike)
+    coupled = periodicity == "mortar" and bool(unlike)
     pieces = find_pieces(cell)
     measure, values = cell_quality(cell)
     worst = int(values.argmin())
@@ -126,7 +126,7 @@ def _by_region(cell: UnitCell) -> dict[str, tuple[bool, ...]]:
 
 def _coupled_note(found: tuple[SideReport, ...]) -> str:
     unmatched, facets = sum(side.unmatched for side in found), sum(side.facets for side in found)
-    return f"{unmatched} of {facets} facets on the sides have no partner: the sides are coupled by interpolation."
+    return f"{unmatched} of {facets} facets on the sides have no partner: the sides are coupled by mortars."
 
 
 def _notes_on_elements(cell: UnitCell, values: Floats) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def read_cell(
     "gmsh:geometrical" or the name of element data); by default the physical groups, the families, the only
     integer array, or else one region "cell". ``merge_nodes``: nodes within the tolerance become one, where a file
     holds them twice; by default such a file is refused, because elements that share no node insulate each other.
-    ``periodicity``: "interpolated" couples flat sides that do not match by mortars, and is exact where they do match.
+    ``periodicity``: "mortar" couples flat sides that do not match by mortars, and is exact where they do match.
 
     Raises MeshError (unreadable or unusable file) and PeriodicityError (opposite sides differ).
     """

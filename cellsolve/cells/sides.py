@@ -21,7 +21,7 @@ from cellsolve.cells.unit_cell import UnitCell
 __all__ = ["SideReport", "has_plane_sides", "length_tolerance", "match_plane_sides", "mismatch"]
 
 
-_COUPLE = 'couple the sides (periodicity="interpolated")'
+_COUPLE = 'couple the sides (periodicity="mortar")'
 
 
 @dataclass(frozen=True, slots=True)

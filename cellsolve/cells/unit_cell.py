@@ -18,7 +18,7 @@ __all__ = ["Periodicity", "UnitCell", "check_tolerance", "straightened"]
 _STRAIGHT = 1e-9
 """Middles off by less than this times the extent of the element are those of a straight one."""
 
-Periodicity = Literal["exact", "interpolated"]
+Periodicity = Literal["exact", "mortar"]
 
 _DEGENERATE = 1e-12
 """An element with det J below this times (longest extent)^d has no volume."""
@@ -47,7 +47,7 @@ class UnitCell:
     match_tol: float = 1e-8
     middles: Ints | None = field(default=None, repr=False)
     periodicity: Periodicity = "exact"
-    """How opposite sides belong together: facet by facet, or "interpolated", coupled by mortars."""
+    """How opposite sides belong together: facet by facet, or coupled by mortars."""
     volumes: Floats = field(init=False, repr=False)
     """Measures of the elements (m,), positive."""
 

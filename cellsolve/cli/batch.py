@@ -39,7 +39,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--match-tol", type=click.FloatRange(0, 0.01, min_open=True), help="Largest gap of opposite nodes.  [1e-8]"
 )
-@click.option("--periodicity", type=click.Choice(["exact", "interpolated"]), help="How opposite sides are coupled.")
+@click.option("--periodicity", type=click.Choice(["exact", "mortar"]), help="How opposite sides are coupled.")
 @click.option("--merge-nodes", is_flag=True, default=None, help="Make nodes at one place one node.")
 @click.option("-j", "--workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON on stdout.")

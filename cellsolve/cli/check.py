@@ -19,7 +19,7 @@ __all__ = ["command"]
     "--match-tol", type=click.FloatRange(0, 0.01, min_open=True), help="Largest gap of opposite nodes.  [1e-8]"
 )
 @click.option("--regions", metavar="NAME", help="The integer cell array of the meshes that holds their regions.")
-@click.option("--periodicity", type=click.Choice(["exact", "interpolated"]), help="How opposite sides are coupled.")
+@click.option("--periodicity", type=click.Choice(["exact", "mortar"]), help="How opposite sides are coupled.")
 @click.option("--merge-nodes", is_flag=True, help="Make nodes at one place one node.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON on stdout.")
 @click.pass_context

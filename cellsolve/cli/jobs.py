@@ -103,8 +103,8 @@ class CompositeCell(CellSection):
     box: CompositeBox | None = Field(default=None, description="a table such as { dim = 2 } or { dim = 2, n = 4 }")
     order: int | None = Field(default=None, ge=1, le=16, description="a whole number from 1 to 16")
     regions: str | None = Field(default=None, min_length=1, description="the name of an integer cell array of the mesh")
-    periodicity: Literal["exact", "interpolated"] | None = Field(
-        default=None, description='"exact" or "interpolated", for sides that do not match'
+    periodicity: Literal["exact", "mortar"] | None = Field(
+        default=None, description='"exact" or "mortar", for sides that do not match'
     )
     merge_nodes: bool | None = Field(default=None, description="true or false")
 

@@ -63,7 +63,7 @@ def space_ladder(cell: Cell, order: int = 2, directions: FloatArray | None = Non
     those in which it conducts."""
     if isinstance(cell, UnitCell):
         other = order - 1 if order > 1 else 2
-        if cell.periodicity == "interpolated":
+        if cell.periodicity == "mortar":
             return Ladder(tuple(partial(CoupledSpace, cell, p) for p in (order, other)), fixed=True)
         return Ladder(tuple(partial(MeshSpace, cell, p, directions) for p in (order, other)), fixed=True)
     if cell.n is None and cell.order is None:
