@@ -200,7 +200,7 @@ def test_job_gives_the_coefficient():
         (("-k", "1", "--overwrite"), "give it with -o"),
         (("-k", "1", "-o", "t.csv", "--resume", "--overwrite"), "not both"),
         (("-k", "1", "--refine", "twice"), "--refine"),
-        (("-k", "1", "--periodicity", "mortar"), "--periodicity"),
+        (("-k", "1", "--periodicity", "nearest"), "--periodicity"),
         (("-k", "1", "--period", "[[1, 0]]"), "one period vector a row"),
         (("-k", "1", "--period", "1"), "one period vector a row"),
         (("-k", "1", "--period", "wide"), "one period vector a row"),
