@@ -43,9 +43,11 @@ class Problem:
 def random_problem(random: np.random.Generator) -> Problem:
     shape = str(random.choice(_SHAPES))
     dim = 3 if shape in ("tetra", "hexahedron") else 2
-    pores = random.choice([0.0, 0.2, 0.5])
-    cell = grid_cell(shape, int(random.integers(2, _MOST[shape] + 1)), _drawn(random, pores), _period(random, dim))
-    if shape in ("triangle", "tetra"):
+    layered = random.random() < 0.2
+    n = int(random.integers(2, _MOST[shape] + 1))
+    regions = _layers(random, dim, n) if layered else _drawn(random, random.choice([0.0, 0.2, 0.5]))
+    cell = grid_cell(shape, n, regions, _period(random, dim))
+    if shape in ("triangle", "tetra") and not layered:
         cell = wavy(cell, random.uniform(0.0, 0.5))
     order, tol = int(random.integers(1, 3)), float(10.0 ** random.uniform(-10.0, -0.5))
     K = _coefficients(random, dim)
@@ -68,6 +70,12 @@ def _drawn(random: np.random.Generator, pores: float) -> Regions:
         return drawn
 
     return regions
+
+
+def _layers(random: np.random.Generator, dim: int, n: int) -> Regions:
+    """One box thick, across one axis: then both bounds are exact."""
+    axis, drawn = int(random.integers(dim)), random.integers(0, _REGIONS, n)
+    return lambda y: np.asarray(drawn[(n * y[:, axis]).astype(np.int64)], dtype=np.int64)
 
 
 def _period(random: np.random.Generator, dim: int) -> FloatArray:

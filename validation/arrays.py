@@ -51,7 +51,7 @@ def problems(effort: int) -> Iterable[tuple[Array, float, float]]:
     """(array, fraction, contrast): dilute and dense, insulating (left out, contrast 0) to nearly perfect conductors."""
     if effort == 0:
         yield from product(PLANE, (0.3,), (0.0, 10.0))
-        yield from product(SPACE, (0.4,), (0.0, 10.0))
+        yield from ((array, 0.4, contrast) for array, contrast in zip(SPACE, (10.0, 10.0, 0.0), strict=True))
         return
     contrasts = (0.0, 0.01, 10.0, 1000.0)
     yield from product(PLANE[:1], (0.1, 0.4, 0.7, 0.75), contrasts)

@@ -99,7 +99,7 @@ def _row(contrast: float, order: int, refinement: str, solution: CellProblemSolu
 
 def run(effort: int = 1) -> list[Claim]:
     claims = contrast_claims(40 if effort else 10, (1, 2, 4) if effort else (2,))
-    claims += refinement_claims(10.0, 2, 1e-3 if effort else 1e-2)[0]
+    claims += refinement_claims(10.0, 2, 1e-3)[0]
     return claims + (refinement_claims(100.0, 4, 1e-2)[0] if effort else [])
 
 
