@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
+
+import numpy as np
+from _grid_cells import grid_cell, wavy
 
 import cellsolve as cs
 from cellsolve.cells import UnitCell, refined
@@ -13,9 +18,9 @@ from cellsolve.errors import ConvergenceError
 from cellsolve.linalg.solver import Method
 from cellsolve.validation import Claim
 
-__all__ = ["HEAD", "iteration_claims", "iteration_rows"]
+__all__ = ["HEAD", "inclusion", "iteration_claims", "iteration_rows"]
 
-MESHES = Path(__file__).resolve().parents[1] / "meshes"
+MESHES = Path(__file__).resolve().parents[1] / "meshes"  # not beside an installed package
 CONTRASTS = (1e-8, 1e-4, 1e-2, 1e2, 1e4, 1e8)
 TOL = 1e-8
 MOST: dict[str, int] = {"direct": 5, "amg": 30}
@@ -39,18 +44,34 @@ class Series:
 
 
 def problems(effort: int) -> Iterable[tuple[str, int, int, Method]]:
-    """(mesh, times refined, order, method)."""
+    """(cell, times refined, order, method): bent grids made here and, in a repository, its mesh files."""
     disc, ball = "square_inclusion.msh", "cube_sphere.msh"
+    plane, space = ["triangle 32", "triangle 96"][: 1 + effort], ["tetra 8", "tetra 16"][: 1 + effort]
+    if MESHES.is_dir():
+        plane, space = [disc, *plane], [ball, *space]
+    else:
+        print(f"composites: the mesh files are not installed ({MESHES}); grids stand for them.", file=sys.stderr)
     methods: tuple[Method, ...] = ("direct", "amg")
+    for order, method in product((1, 2), methods):
+        yield from ((cell, times, order, method) for cell in plane for times in range(1 + effort * (cell == disc)))
     for order in (1, 2):
-        for method in methods:
-            yield from ((disc, times, order, method) for times in range(1 + effort))
-        yield from ((ball, times, order, "amg") for times in range(1 + effort * (2 - order)))
+        yield from ((cell, times, order, "amg") for cell in space for times in range(1 + effort * (cell == ball)))
 
 
 @cache
-def _cell(mesh: str, times: int) -> UnitCell:
-    return refined(_cell(mesh, times - 1)) if times else cs.read_cell(MESHES / mesh)
+def _cell(name: str, times: int) -> UnitCell:
+    if times:
+        return refined(_cell(name, times - 1))
+    if name.endswith(".msh"):
+        return cs.read_cell(MESHES / name)
+    shape, n = name.split()
+    return inclusion(shape, int(n))
+
+
+def inclusion(shape: str, n: int) -> UnitCell:
+    """A bent grid, a quarter or an eighth of it in the middle a region "inclusion" in the "matrix"."""
+    cell = wavy(grid_cell(shape, n, lambda y: (np.abs(y - 0.5) < 0.25).all(axis=1).astype(np.int64)))
+    return replace(cell, region_names=("matrix", "inclusion"))
 
 
 def _iterations(cell: UnitCell, contrast: float, order: int, method: Method) -> tuple[int, int]:
