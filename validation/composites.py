@@ -1,7 +1,7 @@
 """Composites and porous cells with known tensors, at contrasts from 1e-8 to 1e8.
 
 laminate across n: harmonic mean along n, arithmetic across (tensors: Milton 2002, section 9.3), any lattice
-square hole of area 1/4: 1/sqrt 3 (Obnosov 1999);    holes and perfect conductors: K[inf] = K[0] / det K[0] (Keller 1964)
+square hole of area 1/4: 1/sqrt 3 (Obnosov 1999);    holes and perfect conductors: K[inf] = K[0] / det K[0] (Keller)
 islands change nothing;    what does not percolate conducts exactly nothing
 
 A tensor of eigenvalues 1 and c, c > 1, in doubles is off by 1e-16 c in the small one, and so is what is computed of it:
