@@ -8,6 +8,7 @@ import math
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import meshio
@@ -152,22 +153,36 @@ def test_without_gmsh_the_script_says_so_and_claims_nothing(error, said, monkeyp
 
 
 @needs_gmsh
+@pytest.mark.parametrize("make", SPACE)
+@pytest.mark.parametrize("fraction", [0.1, 0.4])
+def test_balls_of_second_order_have_their_volume_on_coarse_meshes(make, fraction, tmp_path):
+    make(tmp_path / "cell.msh", fraction, 0.15, order=2)
+    assert cs.read_cell(tmp_path / "cell.msh").regions["inclusion"] == pytest.approx(fraction, rel=5e-4)
+
+
+@needs_gmsh
 def test_a_claim_fails_when_the_value_is_wrong(tmp_path):
-    """By 1e-4: beyond the bracket, and farther from its midpoint than claimed."""
+    """By 1e-4: beyond the bracket; by 2e-4: farther from its midpoint than claimed as well."""
     array = arrays.PLANE[0]
-    honest = arrays.claims_of(array, 0.3, 10.0, 0.04, tmp_path)
-    assert [claim.passed for claim in honest] == [True, True]
+    assert [claim.passed for claim in claims_with(1.0, array, tmp_path)] == [True, True]
     for factor in (0.9999, 1.0001):
-        wrong = arrays.Array(
-            array.name, 2, array.mesh, lambda f, k, factor=factor: scaled(array.value(f, k), factor), array.h
-        )
-        assert [claim.passed for claim in arrays.claims_of(wrong, 0.3, 10.0, 0.04, tmp_path)][1] is False
-    wrong = arrays.Array(array.name, 2, array.mesh, lambda f, k: scaled(array.value(f, k), 1.0002), array.h)
-    assert [claim.passed for claim in arrays.claims_of(wrong, 0.3, 10.0, 0.04, tmp_path)] == [False, False]
+        assert claims_with(factor, array, tmp_path)[1].passed is False
+    assert [claim.passed for claim in claims_with(1.0002, array, tmp_path)] == [False, False]
+
+
+def claims_with(factor, array, folder):
+    """Of an array whose value by multipoles is off by a factor."""
+    value = lambda f, k: scaled(array.value(f, k), factor)  # noqa: E731
+    return arrays.solved(replace(array, value=value), 0.3, 10.0, 0.05, folder).claims()
+
+
+def test_a_bracket_says_by_how_much_it_misses():
+    found = brackets.Bracket(0.3, 0.9 * np.eye(2), np.diag([1.1, 1.2]), 0, 0.0)
+    assert [found.misses(value) for value in (1.0, 0.75, 1.2)] == pytest.approx([0.0, 0.2, 1.0 - 1.1 / 1.2])
 
 
 def test_the_midpoint_is_that_of_the_bracket():
-    assert brackets.Bracket(0.3, np.eye(2), 3.0 * np.eye(2)).midpoint == pytest.approx(2 * np.eye(2))
+    assert brackets.Bracket(0.3, np.eye(2), 3.0 * np.eye(2), 0, 0.0).midpoint == pytest.approx(2 * np.eye(2))
 
 
 def scaled(conductivity, factor):

@@ -2,7 +2,9 @@
 
 Regions "matrix" and "inclusion", or "matrix" alone where the inclusions are left out (``pore``). On first-order
 elements a circle is a polygon of ``sides`` equal sides with the area of the disc; a ball is a polyhedron with vertices
-on its sphere, so its volume is less than the ball's: read the fraction from the cell. ``order`` 2: curved elements.
+on its sphere, so its volume is less than the ball's: read the fraction from the cell. ``order`` 2: curved elements,
+with as many around a ball as there are around a disc at least; with fewer, flat tetrahedra between four nodes of a
+sphere fold over (seen).
 gmsh is an extra: pip install 'cellsolve[gmsh]'. Its boolean operations are those of OpenCASCADE.
 """
 
@@ -188,6 +190,9 @@ def _write(gmsh: Any, path: File, h: float, order: int, box: tuple[float, ...]) 
         _constrain(gmsh, box, side)
     gmsh.option.setNumber("Mesh.MeshSizeMax", h)
     gmsh.option.setNumber("Mesh.ElementOrder", order)
+    if dim == 3 and order == 2:
+        gmsh.option.setNumber("Mesh.MeshSizeFromCurvature", _FEWEST_SIDES)
+        gmsh.option.setNumber("Mesh.OptimizeNetgen", 1)
     gmsh.option.setNumber("Mesh.MshFileVersion", 4.1)
     gmsh.option.setNumber("Mesh.Binary", 1)
     gmsh.model.mesh.generate(dim)
