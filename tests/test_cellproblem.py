@@ -286,7 +286,7 @@ BAD_ANYWHERE: dict[str, tuple[object, str]] = {
     "complex callable": (lambda y: 1j * y[:, 0], "gave values of type complex128, needed real numbers"),
     "complex": (1.0 + 0j, "as a coefficient; needed a number"),
     "text callable": (lambda _: "one", "needed real numbers"),
-    "none": (None, "needed finite values"),
+    "none": (None, "got None as a coefficient"),
     "unknown region": ({"cell": 1.0, "steel": 2.0}, "got values for the regions ['steel'], but the cell has ['cell']"),
     "missing region": ({}, "the regions ['cell'] have no coefficient; the cell has ['cell']"),
     "object in a dict": ({"cell": object()}, "as a coefficient; needed a number"),

@@ -37,6 +37,7 @@ __all__ = ["Bracket", "bracketed_on", "divided_for_bounds"]
 
 _FIRST = 1e-5  # relative error of the tensor by iterations, to begin with
 _SHARE = 0.1  # of the bracket's width, or of tol, that iterations may add
+_INVERTED = 1e-9  # of the upper bound, by which rounding may put the lower one above it
 _ROUNDING = 1e-12  # relative tolerance of iterations that it makes no sense to go below
 
 
@@ -64,6 +65,12 @@ class Bracket:
     def error(self) -> float:
         """Half the width of the widest bracket, relative to its middle."""
         return float(_half_width(self.lower, self.upper).max())
+
+    @property
+    def inverted(self) -> bool:
+        """Is a lower bound above its upper one by more than rounding? Then K varies too much for double precision."""
+        gap = np.linalg.eigvalsh(self.upper - self.lower)[..., 0]
+        return bool((gap < -_INVERTED * np.linalg.norm(self.upper, 2, axis=(1, 2))).any())
 
     def densities(self, b: int) -> FloatArray:
         """Where the bracket of coefficient b is wide, (q,)."""

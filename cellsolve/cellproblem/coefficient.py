@@ -28,6 +28,18 @@ Coefficient = Value | Mapping[str, Value]
 
 def coefficient_at(coefficient: Coefficient, space: Space) -> FloatArray:
     """K at the quadrature points of a space, checked: finite, symmetric, positive definite."""
+    K = _everywhere(coefficient, space)
+    if isinstance(space, MeshSpace | CoupledSpace) and space.dim > 1:
+        sizes = K if K.ndim == 1 else np.einsum("iiq->q", K)
+        if sizes.max() / _CONTRAST > sizes.min():
+            raise CoefficientError(
+                f"the coefficient varies from {sizes.min():.1e} to {sizes.max():.1e}; needed a contrast up to "
+                f"{_CONTRAST:.0e}. Leave nearly insulating regions out of the mesh."
+            )
+    return K
+
+
+def _everywhere(coefficient: Coefficient, space: Space) -> FloatArray:
     if not isinstance(coefficient, Mapping):
         return _positive_definite(_value_at(coefficient, space.points), space.points, "the coefficient")
     names = _region_names(space)
@@ -119,6 +131,8 @@ def _value_at(value: Value, points: FloatArray) -> FloatArray:
         return np.broadcast_to(np.asarray(expression.evaluate(components), dtype=float), (count,)).copy()
     if callable(value):
         return _points_last(_called(value, points), points)
+    if value is None or isinstance(value, bytes):
+        raise CoefficientError(f"got {value!r:.60} as a coefficient; needed {_ACCEPTED}.")
     try:
         constant = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
@@ -135,6 +149,7 @@ def _parsed(text: str, dim: int) -> Expression:
     return parse_expression(text, {"y": dim})
 
 
+_CONTRAST = 1e100  # between the points of a mesh: matrices of more are singular in double precision
 _ACCEPTED = "a number, a (d, d) array, a text in y[0], y[1] .., a callable of points (q, d), or {region: any of these}"
 
 

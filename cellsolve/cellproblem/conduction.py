@@ -16,6 +16,8 @@ from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 
+_ROUNDING = 1e-12  # of the period: pores may be smaller than the tolerance of matching
+
 __all__ = ["Conduction", "conducting_part", "in_all_directions"]
 
 
@@ -30,7 +32,7 @@ class Conduction:
 def conducting_part(cell: UnitCell) -> Conduction:
     """What conducts of a cell; with no direction at all, the cell as it is. Sides that are coupled join no nodes: then
     everything is taken to conduct."""
-    if cell.porosity == 0.0 or cell.periodicity != "exact":
+    if cell.uncovered <= _ROUNDING or cell.periodicity != "exact":
         return Conduction(cell, np.eye(cell.dim))
     pieces = [piece for piece in find_pieces(cell) if len(piece.windings)]
     windings = np.concatenate([piece.windings for piece in pieces] or [np.zeros((0, cell.dim), dtype=np.int64)])

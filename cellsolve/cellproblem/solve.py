@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from cellsolve.cellproblem.arguments import check_arguments
 from cellsolve.cellproblem.bounds import Bracket, bracketed_on, divided_for_bounds
 from cellsolve.cellproblem.coefficient import Coefficient, coefficient_at, coefficients_at
 from cellsolve.cellproblem.conduction import Conduction, conducting_part, in_all_directions
@@ -17,7 +17,7 @@ from cellsolve.cellproblem.refinement import Refinement, bracketed_on_refined
 from cellsolve.cellproblem.resolution import Evaluate, estimated, not_converged
 from cellsolve.cellproblem.solutions import CellProblemSolution, CellProblemSolutions, SolutionReport
 from cellsolve.cells import UnitCell
-from cellsolve.errors import CoefficientError, ConvergenceError
+from cellsolve.errors import ConvergenceError
 from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell, Space, space_ladder
@@ -114,7 +114,7 @@ def _solve(
     refine: Refinement | None,
     method: Method | None,
 ) -> _Outcome:
-    _check(cell, tol, bounds, refine)
+    check_arguments(cell, order, tol, bounds, refine)
     start = time.perf_counter()
     part = conducting_part(cell) if isinstance(cell, UnitCell) else Conduction(cell, np.eye(cell.dim))
     if isinstance(cell, UnitCell) and not len(part.directions):
@@ -146,10 +146,16 @@ def _bracketed(
 def _fulfilled(bracket: Bracket, cell: Cell, refine: Refinement | None, tol: float) -> bool:
     """A bracket holds however wide it is; a mesh that is not to be refined is what it is."""
     fixed = refine is None and (isinstance(cell, UnitCell) or cell.n is not None or cell.order is not None)
-    return bracket.error <= tol or (fixed and bool(bracket.minimum.converged.all()))
+    narrow = bracket.error <= tol or (fixed and bool(bracket.minimum.converged.all()))
+    return narrow and not bracket.inverted
 
 
 def _wide(bracket: Bracket, tol: float) -> str:
+    if bracket.inverted:
+        return (
+            f"the lower bound is above the upper one on {bracket.solver.space!r}: the coefficient varies by more than "
+            "double precision can hold. Lower its contrast, or leave nearly insulating regions out of the mesh."
+        )
     return (
         f"the bracket's half width is {bracket.error:.1e} of the tensor on the finest space, "
         f"{bracket.solver.space!r}, wanted {tol:.1e}. "
@@ -204,24 +210,3 @@ def _nothing(cell: UnitCell, order: int, evaluate: Evaluate, start: float) -> Ce
     zero, report = np.zeros((len(K), d, d)), SolutionReport(0, 0, 0.0, time.perf_counter() - start, "no solver", 0.0)
     count, fields = np.zeros(len(K), dtype=np.int64), np.zeros((len(K), d, 0))
     return CellProblemSolutions(zero, fields, np.zeros((0, d)), count, report, zero, zero, cell, None, K)
-
-
-def _check(cell: Cell, tol: float, bounds: bool, refine: Refinement | None) -> None:
-    if not hasattr(cell, "period"):
-        raise CoefficientError(f"got a {type(cell).__name__} as cell, needed one of read_cell or box_cell.")
-    if not isinstance(tol, int | float) or not 1e-14 <= tol < 1:
-        raise CoefficientError(f"got tol = {tol!r}, needed a relative error between 1e-14 and 1.")
-    if (bounds or refine) and isinstance(cell, UnitCell) and cell.periodicity != "exact":
-        raise CoefficientError(
-            f"{cell.name}: got bounds or refine on a cell whose sides do not match, needed ones that do: functions on "
-            "coupled sides jump, and their energies are no bounds. Remesh with a periodic constraint."
-        )
-    if refine is None:
-        return
-    if refine not in get_args(Refinement):
-        raise CoefficientError(f"got refine = {refine!r}, needed one of {', '.join(get_args(Refinement))} or None.")
-    if not isinstance(cell, UnitCell):
-        raise CoefficientError(
-            f"got refine = {refine!r} on a box cell, needed a mesh: boxes without n and order choose them to meet tol. "
-            "Leave refine out."
-        )

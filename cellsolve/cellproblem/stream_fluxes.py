@@ -15,7 +15,7 @@ from cellsolve.cellproblem.fluxes import Fluxes
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
-from cellsolve.fem.stream_space import StreamSpace
+from cellsolve.fem.stream_space import StreamSpace, has_walls
 from cellsolve.linalg.solver import CellSolver
 
 __all__ = ["stream_fluxes", "stream_solver"]
@@ -24,9 +24,9 @@ _R = np.array([[0.0, -1.0], [1.0, 0.0]])
 
 
 def stream_solver(solver: CellSolver) -> CellSolver:
-    """The solver of the dual problems: the same one on cells without holes."""
+    """The solver of the dual problems: the same one on cells without walls."""
     space = solver.space
-    if not isinstance(space, MeshSpace) or space.cell.porosity == 0.0:
+    if not isinstance(space, MeshSpace) or not has_walls(space):
         return solver
     return CellSolver(StreamSpace(space.cell, space.order), solver.method)
 

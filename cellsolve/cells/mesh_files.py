@@ -86,6 +86,8 @@ def load_cell(
     merge_nodes: bool = False,
 ) -> UnitCell:
     """As ``read_cell``, without the checks that the cell is periodic and covers no point twice."""
+    if not isinstance(path, str | os.PathLike):
+        raise MeshError(f"got {path!r:.60} as a mesh file, needed a path.")
     file = Path(path)
     check_tolerance(file.name, match_tol)
     with np.errstate(all="ignore"):

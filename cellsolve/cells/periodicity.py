@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsolve.cells.facets import find_boundary
-from cellsolve.cells.lattices import close_pairs
+from cellsolve.cells.lattices import close_pairs, periodic_classes
 from cellsolve.cells.shapes import Ints
 from cellsolve.cells.sides import (
     SideReport,
@@ -116,6 +116,7 @@ def check_coverage(cell: UnitCell) -> None:
             f"{cell.name}: the elements cover {covered:.6g} times the period, needed at most 1. Remove "
             "elements that overlap, or give the right period."
         )
+    _refuse_copies(cell)
     boundary = find_boundary(cell.points, cell.elements, cell.shape)
     loose = unjoined_facets(cell, boundary, length_tolerance(cell))
     if len(loose):
@@ -123,6 +124,19 @@ def check_coverage(cell: UnitCell) -> None:
             f"{cell.name}: {len(loose)} facets touch elements that they are not joined to, the first at "
             f"{boundary.centres[loose[0]].tolist()}: parts meshed apart, with different nodes between them, which "
             "would insulate. Mesh them together (gmsh: BooleanFragments)."
+        )
+
+
+def _refuse_copies(cell: UnitCell) -> None:
+    """Elements at the same place modulo the lattice, on cells that leave room for them: the period is too small."""
+    if cell.porosity == 0.0:
+        return
+    classes = periodic_classes(cell.points[cell.elements].mean(axis=1), cell.period, cell.match_tol)
+    copies = len(classes) - len(np.unique(classes))
+    if copies:
+        raise MeshError(
+            f"{cell.name}: {copies} of {len(classes)} elements lie on translates of others, needed each once: the mesh "
+            "holds more than one period. Give the period of the whole mesh (period=), or mesh one period."
         )
 
 

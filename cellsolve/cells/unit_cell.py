@@ -92,8 +92,12 @@ class UnitCell:
     @property
     def porosity(self) -> float:
         """The fraction of the period that no element covers; round-off below ``match_tol`` counts as none."""
-        empty = 1.0 - float(self.volumes.sum()) / self.volume
-        return empty if empty > max(1e-12, self.match_tol) else 0.0
+        return self.uncovered if self.uncovered > max(1e-12, self.match_tol) else 0.0
+
+    @property
+    def uncovered(self) -> float:
+        """The fraction of the period that no element covers, to the last digit: negative where sides overlap."""
+        return 1.0 - float(self.volumes.sum()) / self.volume
 
     @property
     def size(self) -> float:
@@ -117,8 +121,8 @@ class UnitCell:
 
 def check_tolerance(name: str, match_tol: float) -> None:
     """Raises MeshError for a tolerance that is no small positive number."""
-    if not 0.0 < match_tol <= 0.01:
-        raise MeshError(f"{name}: got match_tol = {match_tol}, needed a number above 0 and up to 0.01.")
+    if not isinstance(match_tol, int | float) or not 0.0 < match_tol <= 0.01:
+        raise MeshError(f"{name}: got match_tol = {match_tol!r}, needed a number above 0 and up to 0.01.")
 
 
 def straightened(cell: UnitCell) -> UnitCell:
@@ -226,8 +230,8 @@ def _oriented(
     if len(bad):
         raise MeshError(
             f"{name}: {len(bad)} of {len(elements)} elements ({shape}) have no volume or are folded over, "
-            f"the first is element {bad[0]} with corners {points[elements[bad[0]]].tolist()}. Remesh, or "
-            "remove such elements."
+            f"the first is element {bad[0]} with corners {points[elements[bad[0]]].tolist()}. Remesh"
+            f"{'.' if middles is None else ' (gmsh: Mesh.HighOrderOptimize=2, or Mesh.ElementOrder=1).'}"
         )
     elements = np.where(mirrored[:, None], elements[:, SHAPES[shape].reversal], elements)
     if middles is not None:

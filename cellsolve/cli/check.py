@@ -30,13 +30,14 @@ def command(ctx: click.Context, /, meshes: tuple[str, ...], as_json: bool, **rea
     The exit code is 4 if a mesh cannot be used. What does not conduct is no fault: it is left out, and noted.
     """
     from cellsolve.cli.check_page import print_page
+    from cellsolve.cli.mesh_paths import mesh_paths
     from cellsolve.cli.terminal import echo_json
 
     given = {name: value for name, value in reading.items() if value}
     if "period" in given:
         given["period"] = _period(given["period"])
     reports = []
-    for mesh in meshes:
+    for mesh in map(str, mesh_paths(meshes)):
         reports.append(_report(mesh, given))
         if not as_json:
             print_page(reports[-1])

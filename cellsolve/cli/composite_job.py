@@ -138,6 +138,15 @@ def _aligned(entries: list[float]) -> list[str]:
     return [text.rjust(max(map(len, texts))) for text in texts]
 
 
+def _warn_of_defaults(outcomes: Sequence[Outcome], named: set[str]) -> None:
+    """Cells that have none of the regions that were named, and that others have: they took the default everywhere."""
+    for outcome in outcomes:
+        if named and outcome.regions and not named & outcome.regions:
+            has, wanted = ", ".join(sorted(outcome.regions)), ", ".join(sorted(named))
+            mesh = outcome.row["mesh"]
+            click.echo(f"warning: {mesh} has {has}, but none of {wanted}: it took the default throughout.", err=True)
+
+
 def print_summary(outcomes: Sequence[Outcome], items: Sequence[Item], path: Path | None) -> None:
     """How many were solved, where the rows are, and which regions were named in vain, on stderr."""
     named = {name for item in items for name in item.coefficient} - {"default"}
@@ -147,6 +156,7 @@ def print_summary(outcomes: Sequence[Outcome], items: Sequence[Item], path: Path
         click.echo(
             f"warning: no cell of this batch has a region {', '.join(unseen)}; its value was not used.", err=True
         )
+    _warn_of_defaults(outcomes, named - set(unseen) if known else set())
     kept = sum(outcome.kept for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
     tried = len(outcomes) - kept

@@ -90,7 +90,7 @@ def reference(shape: str, order: int) -> Reference:
 
 def check_order(cell: UnitCell, order: int) -> None:
     """Raises MeshError for an order that the elements of a cell do not have."""
-    if not isinstance(order, int) or not 1 <= order <= MAX_ORDER[cell.shape]:
+    if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= MAX_ORDER[cell.shape]:
         raise MeshError(
             f"{cell.name}: got order = {order!r}, needed 1 to {MAX_ORDER[cell.shape]} on {cell.shape} elements. "
             "Choose an order in that range."

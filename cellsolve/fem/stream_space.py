@@ -24,7 +24,7 @@ from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.numbering import Numbering
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["StreamSpace"]
+__all__ = ["StreamSpace", "has_walls"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -97,11 +97,26 @@ def _lay_out(space: MeshSpace) -> _Walls:
     return _Walls(lift, touched, winding, pieces[first[turns][place]])
 
 
+def has_walls(space: MeshSpace) -> bool:
+    """Are there sides that belong to one element only? Pores, however small, and cracks have some."""
+    return len(_wall_sides(space)[0]) > 0
+
+
+def _wall_sides(space: MeshSpace) -> tuple[IntArray, IntArray]:
+    """Elements (w,) with a wall, and its local number (w,)."""
+    corners = element_corners(space.cell)
+    return walls(number_facets(space.cell, corners, _ends(corners.shape[1])))
+
+
+def _ends(count: int) -> IntArray:
+    """Local corners (sides, 2) of each side."""
+    return np.stack([np.arange(count), np.roll(np.arange(count), -1)], axis=1)
+
+
 def _unknowns_on_walls(space: MeshSpace) -> tuple[IntArray, IntArray]:
     """Elements (w,) with a wall, and the local unknowns (w, order + 1) on it."""
-    corners, nodes = element_corners(space.cell), reference_nodes(space.cell.shape, space.order)
-    ends = np.stack([np.arange(corners.shape[1]), np.roll(np.arange(corners.shape[1]), -1)], axis=1)
-    elements, sides = walls(number_facets(space.cell, corners, ends))
+    elements, sides = _wall_sides(space)
+    nodes, ends = reference_nodes(space.cell.shape, space.order), _ends(element_corners(space.cell).shape[1])
     along = (nodes[ends[:, 1]] - nodes[ends[:, 0]])[:, None]
     step = nodes - nodes[ends[:, 0], None]
     across = along[..., 0] * step[..., 1] - along[..., 1] * step[..., 0]

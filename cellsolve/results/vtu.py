@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cellsolve.cellproblem.solutions import CellProblemSolution
 from cellsolve.cells import UnitCell
-from cellsolve.errors import MeshError
+from cellsolve.errors import JobError, MeshError
 from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.elements import Affine, Elements, Mapped
 from cellsolve.fem.lagrange import reference
@@ -39,7 +40,9 @@ def write_fields(path: str | os.PathLike[str], solution: CellProblemSolution) ->
 
     Raises MeshError for a solution on a box, or where nothing conducts; JobError when the place cannot be written.
     """
-    fields = _on_elements(solution.space, solution.correctors)
+    if not str(path).lower().endswith(".vtu"):
+        raise JobError(f"cannot write fields to {path}: got another suffix than .vtu, needed that. Rename the output.")
+    fields = _on_elements(getattr(solution, "space", None), getattr(solution, "correctors", None))
     unfolded, cell = _unfolded(fields), fields.cell
     point_data: dict[str, FloatArray] = {}
     for r, theta in enumerate(fields.theta):
@@ -68,7 +71,7 @@ class _Fields:
     theta: FloatArray
 
 
-def _on_elements(space: object, correctors: FloatArray) -> _Fields:
+def _on_elements(space: object, correctors: Any) -> _Fields:
     """Correctors by elements; where sides are coupled, at all nodes of the mesh."""
     if isinstance(space, MeshSpace):
         return _Fields(space.cell, space.order, space.elements, space.element_dofs, space.nodes, correctors)
