@@ -1,0 +1,213 @@
+"""The corrections of patches: least energy among all fluxes with given jumps and sources.
+
+    min <delta.K^-1 delta>,     delta = given + x on both sides of each face,     x of given sources in each element
+
+The sources are sent to the first element of the patch along its tree of faces; what is still free are fluxes without
+divergence: loops round the edges at the vertex, and at order 2 the variations over faces. They solve a system with a
+small positive matrix. The constraint of faces is met whatever the rounding of that solution.
+
+Where loops and edges do not match (patches of cells one element wide, vertices on several walls, the plane) and where
+the contrast in a patch is so large that loops would cancel, all fluxes of faces are unknowns, with a multiplier for
+each element.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cellsolve.cellproblem.patches import Group
+from cellsolve.fem.face_fluxes import FaceFluxes
+from cellsolve.fem.space import FloatArray
+
+__all__ = ["Demand", "corrected"]
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+_CONTRAST = 1e7  # in a patch, up to which loops may be the unknowns
+_NEXT, _LAST = [1, 2, 0], [2, 0, 1]  # of the three faces or edges at a corner
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """What the corrections have to do, on all elements.
+
+    ``shares`` (d, f, f): the part of a flux through a face that goes to each of its corners; ``half`` (e, d + 1, f, m):
+    minus the jumps that one side takes; ``source`` (e, d + 1, m): outflow at each corner, beyond that of the jumps;
+    ``mass`` (e, (d + 1) f, (d + 1) f): energies of the unit fluxes; ``lower``, ``upper`` (e,): bounds of K.
+    """
+
+    elements: FaceFluxes
+    shares: FloatArray
+    half: FloatArray
+    source: FloatArray
+    mass: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+    def given(self, group: Group) -> FloatArray:
+        """The fluxes (g, s, d, f, m) that take away the jumps, the same on both sides of a face."""
+        place = group.element[..., None] * (self.elements.dim + 1) + group.side
+        flat = self.half.reshape(-1, *self.half.shape[2:])
+        if self.elements.per_face == 1:
+            return flat[place] * self.shares[0, 0, 0]
+        corners = self.elements.corners.reshape(-1, self.elements.dim)
+        position = (corners[place] == group.corner[..., None, None]).argmax(axis=-1)
+        given: FloatArray = self.shares[position] @ flat[place]
+        return given
+
+    def sources(self, group: Group) -> FloatArray:
+        """Outflows (g, s, m)."""
+        place = group.element * (self.elements.dim + 1) + group.corner
+        return self.source.reshape(-1, self.source.shape[2])[place]
+
+    def energies(self, group: Group, order: IntArray) -> FloatArray:
+        """Mass matrices (g, s, d f, d f) of the faces at the corners, ``order`` (d f,) of their fluxes."""
+        f = self.elements.per_face
+        own = (group.side[..., None] * f + np.arange(f)).reshape(*group.side.shape[:2], -1)[..., order]
+        width = self.mass.shape[1]
+        rows = (group.element[..., None] * width + own) * width
+        return self.mass.ravel()[rows[..., :, None] + own[..., None, :]]
+
+
+def corrected(demand: Demand, group: Group) -> FloatArray:
+    """delta (g, s, d, f, m) of a group of patches."""
+    loops = _loops(demand.elements.vertices, group) if demand.elements.dim == 3 else None
+    if loops is None:
+        return _by_faces(demand, group)
+    contrast = demand.upper[group.element].max(axis=1) / demand.lower[group.element].min(axis=1)
+    easy = loops.fit & (contrast <= _CONTRAST)
+    if easy.all():
+        return _by_loops(demand, group, loops.number)
+    delta = np.empty((*group.side.shape, *demand.half.shape[2:]))
+    delta[~easy] = _by_faces(demand, group.take(~easy))
+    if easy.any():
+        delta[easy] = _by_loops(demand, group.take(easy), loops.number[easy])
+    return delta
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loops:
+    """Numbers (g, s, 3) of the loops round the edges from each corner to those opposite to its faces; those that do
+    nothing share the last one. ``fit`` (g,): they make up all fluxes without divergence."""
+
+    number: IntArray
+    fit: BoolArray
+
+
+def _loops(vertices: IntArray, group: Group) -> _Loops:
+    """Loops round edges that end on a wall are none. Where there is no wall, one is the sum of all others."""
+    g, s, _ = group.side.shape
+    free = group.faces - s + 1
+    ends = vertices.ravel()[group.element[..., None] * 4 + group.side].reshape(g, -1)
+    order = np.argsort(ends, axis=1)
+    ends = np.take_along_axis(ends, order, axis=1)
+    fresh = np.zeros(ends.shape, dtype=np.int64)
+    fresh[:, 1:] = ends[:, 1:] != ends[:, :-1]
+    number = np.empty(ends.shape, dtype=np.int64)
+    np.put_along_axis(number, order, np.cumsum(fresh, axis=1), axis=1)
+    last = fresh.sum(axis=1)
+    wall = group.sign == 0
+    idle = np.zeros((g, int(last.max()) + 1), dtype=np.bool_)
+    idle |= np.arange(idle.shape[1]) > last[:, None]
+    idle[np.arange(g), last] |= ~wall.any(axis=(1, 2))
+    at, corner, edge = np.nonzero(wall[..., _NEXT] | wall[..., _LAST])
+    idle[at, number.reshape(g, s, 3)[at, corner, edge]] = True
+    fit = (~idle).sum(axis=1) == free
+    column = np.where(idle, free, np.cumsum(~idle, axis=1) - 1)
+    return _Loops(np.take_along_axis(column, number, axis=1).reshape(g, s, 3), fit)
+
+
+def _by_loops(demand: Demand, group: Group, loops: IntArray) -> FloatArray:
+    """delta with the loops (g, s, 3), and the variations over faces, as unknowns."""
+    delta = demand.given(group)
+    _send_home(delta, group, demand.sources(group))
+    g, s, d, f, m = delta.shape
+    order = _variations_first(d, f)
+    M = demand.energies(group, order)
+    r = -(M @ delta.reshape(g, s, d * f, m)[:, :, order])
+    fluxes = group.faces * (f - 1)
+    varied = (group.face[..., None] * (f - 1) + np.arange(f - 1)).reshape(g, s, -1)
+    size = fluxes + group.faces - s + 1
+    column = np.concatenate([np.where(varied < fluxes, varied, size), fluxes + loops], axis=2)
+    sign = np.ones((g, s, d * f))
+    sign[..., : d * (f - 1)] = np.repeat(group.sign, f - 1, axis=2)
+    sign[..., d * (f - 1) :] = np.where(group.corner % 2, -1.0, 1.0)[..., None]
+    M, r = _round_edges(M, d), _round_edges(r.swapaxes(2, 3), d).swapaxes(2, 3) * sign[..., None]
+    M = _round_edges(M.swapaxes(2, 3), d)
+    M *= sign[..., None]
+    M *= sign[..., None, :]
+    x = np.zeros((g, size + 1, m))
+    x[:, :size] = np.linalg.solve(*_assembled(M, r, column, size))
+    x = x[np.arange(g)[:, None, None], column] * sign[..., None]
+    delta[..., 1:, :] += x[:, :, : d * (f - 1)].reshape(g, s, d, f - 1, m)
+    z = x[:, :, d * (f - 1) :]
+    delta[..., 0, :] += z[:, :, _NEXT] - z[:, :, _LAST]
+    return delta
+
+
+def _variations_first(d: int, f: int) -> IntArray:
+    """The fluxes of d faces: variations face by face, then the flux through each."""
+    every = np.arange(d * f).reshape(d, f)
+    return np.concatenate([every[:, 1:].ravel(), every[:, 0]])
+
+
+def _round_edges(values: FloatArray, d: int) -> FloatArray:
+    """Derivatives with respect to the fluxes through faces, last on the last axis, as those to loops: a loop round edge
+    j leaves through face j - 1 and enters through face j + 1."""
+    faces = values[..., -d:]
+    values[..., -d:] = faces[..., _LAST] - faces[..., _NEXT]
+    return values
+
+
+def _assembled(M: FloatArray, r: FloatArray, column: IntArray, size: int) -> tuple[FloatArray, FloatArray]:
+    """The systems (g, size, size), (g, size, m) of patches; what goes to column ``size`` is left out."""
+    g, m = len(M), r.shape[-1]
+    start = column + (np.arange(g) * (size + 1))[:, None, None]
+    place = (start * (size + 1))[..., None] + column[..., None, :]
+    matrix = np.bincount(place.ravel(), M.ravel(), g * (size + 1) ** 2).reshape(g, size + 1, size + 1)
+    rhs = np.stack([np.bincount(start.ravel(), r[..., i].ravel(), g * (size + 1)) for i in range(m)], axis=1)
+    return matrix[:, :size, :size], rhs.reshape(g, size + 1, m)[:, :size]
+
+
+def _send_home(delta: FloatArray, group: Group, source: FloatArray) -> None:
+    """Add fluxes with the given ``source`` (g, s, m), through the doors to the parents of each corner."""
+    g, s, d, f, m = delta.shape
+    rows = np.arange(g)
+    behind = source.copy()
+    for i in range(s - 1, 0, -1):
+        behind[rows, group.parent[:, i]] += behind[:, i]
+    behind_door = group.partner // d == group.parent[..., None]
+    door = (behind_door & (group.sign != 0)).argmax(axis=2)
+    flux = delta[:, :, :, 0].reshape(g, s * d, m)
+    every = np.arange(1, s)
+    flux[rows[:, None], every * d + door[:, 1:]] += behind[:, 1:]
+    flux[rows[:, None], np.take_along_axis(group.partner, door[..., None], axis=2)[:, 1:, 0]] -= behind[:, 1:]
+    delta[:, :, :, 0] = flux.reshape(g, s, d, m)
+
+
+def _by_faces(demand: Demand, group: Group) -> FloatArray:
+    """delta with all fluxes of faces as unknowns, by the equations of least energy under the constraints of outflow."""
+    given = demand.given(group)
+    g, s, d, f, m = given.shape
+    n = group.faces * f
+    M = demand.energies(group, np.arange(d * f))
+    M /= np.abs(M).max(axis=(1, 2, 3), keepdims=True)
+    sign = np.repeat(group.sign, f, axis=2).astype(float)
+    column = (group.face[..., None] * f + np.arange(f)).reshape(g, s, d * f)
+    column = np.where(sign == 0, n + s, column)
+    r = -sign[..., None] * (M @ given.reshape(g, s, d * f, m))
+    matrix, rhs = _assembled(M * sign[..., None] * sign[..., None, :], r, column, n + s)
+    here = np.arange(g)[:, None]
+    for i in range(1, s):  # the first constraint follows from the others
+        through = np.minimum(column[:, i, ::f], n)
+        matrix[here, through, n + i] = matrix[here, n + i, through] = sign[:, i, ::f]
+        rhs[:, n + i] = demand.sources(group)[:, i]
+    matrix[:, n, :] = matrix[:, :, n] = 0.0
+    matrix[:, n, n], rhs[:, n] = 1.0, 0.0
+    x = np.concatenate([np.linalg.solve(matrix, rhs), np.zeros((g, 1, m))], axis=1)
+    x = x[here[..., None], column] * sign[..., None]
+    return given + x.reshape(given.shape)
