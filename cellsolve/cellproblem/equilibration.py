@@ -12,6 +12,7 @@ leaves is carried off along a tree of elements: sigma has no divergence whatever
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from math import factorial
 
@@ -22,9 +23,10 @@ from cellsolve.cellproblem.fluxes import Fluxes, applied, inverse_at
 from cellsolve.cellproblem.imbalance import balanced
 from cellsolve.cellproblem.patch_energies import Demand, corrected
 from cellsolve.cellproblem.patches import find_patches
-from cellsolve.cellproblem.spanning_tree import carry_off
+from cellsolve.cellproblem.spanning_tree import carry_off, largest, outflows
 from cellsolve.fem.face_fluxes import FaceFluxes, face_fluxes
 from cellsolve.fem.mesh_space import MeshSpace
+from cellsolve.fem.numbering import element_parts
 from cellsolve.fem.space import FloatArray
 
 __all__ = ["equilibrated_fluxes"]
@@ -41,9 +43,10 @@ def equilibrated_fluxes(space: MeshSpace, K: FloatArray, u: FloatArray) -> Fluxe
     inverse = inverse_at(K).reshape(at_points.shape)
     phi = _outflow(space, elements, at_points, u)
     conductance = 1.0 / _largest(inverse)
-    phi += _corrections(elements, inverse, conductance, _largest(at_points), phi)
+    moments = _moments(elements, inverse)
+    phi += _corrections(elements, moments.energies, conductance, _largest(at_points), phi)
     phi = carry_off(phi, elements.other, conductance)
-    return _measured(elements, phi, inverse)
+    return _measured(elements, moments, phi)
 
 
 def _outflow(space: MeshSpace, elements: FaceFluxes, K: FloatArray, u: FloatArray) -> FloatArray:
@@ -57,16 +60,14 @@ def _outflow(space: MeshSpace, elements: FaceFluxes, K: FloatArray, u: FloatArra
     return phi
 
 
-def _measured(elements: FaceFluxes, phi: FloatArray, inverse: FloatArray) -> Fluxes:
-    """S and D by quadrature; ``inverse`` = K^-1 (e, q) or (d, d, e, q)."""
-    m, d = phi.shape[-1], elements.dim
-    S, D = np.zeros((d, m)), np.zeros((m, m))
-    for part in elements.parts():
-        weights = elements.weights[part]
-        sigma = elements.field(part, phi[part])
-        S += np.einsum("kieq,eq->ik", sigma, weights)
-        flat = (m, -1)
-        D += (sigma * weights).reshape(flat) @ _applied(inverse[..., part, :], sigma).reshape(flat).T
+def _measured(elements: FaceFluxes, moments: _Moments, phi: FloatArray) -> Fluxes:
+    """S and D, element by element."""
+    m = phi.shape[-1]
+    S, D = np.zeros((elements.dim, m)), np.zeros((m, m))
+    for part in element_parts(len(phi), phi[0].size + moments.energies[0].size):
+        out = phi[part].reshape(len(phi[part]), -1, m)
+        S += moments.means[part].reshape(-1, elements.dim).T @ out.reshape(-1, m)
+        D += out.reshape(-1, m).T @ (moments.energies[part] @ out).reshape(-1, m)
     some = np.diag(D) > 0
     D = 0.5 * (D + D.T)
     return Fluxes(S[:, some], D[np.ix_(some, some)], partial(_field, elements, phi[..., some]))
@@ -91,14 +92,14 @@ def _largest(K: FloatArray) -> FloatArray:
 
 
 def _corrections(
-    elements: FaceFluxes, inverse: FloatArray, conductance: FloatArray, upper: FloatArray, phi: FloatArray
+    elements: FaceFluxes, energies: FloatArray, conductance: FloatArray, upper: FloatArray, phi: FloatArray
 ) -> FloatArray:
-    """sum_a delta_a as outflows, like phi (e, d + 1, f, m); ``inverse`` = K^-1 (e, q) or (d, d, e, q)."""
+    """sum_a delta_a as outflows, like phi (e, d + 1, f, m)."""
     patches = find_patches(elements)
     half = _half_jumps(elements, phi)
     shares = _face_shares(elements)
-    source, lost = balanced(_sources(elements, shares, half, phi), patches, conductance, np.abs(phi).max(initial=0.0))
-    demand = Demand(elements, shares, half, source, _mass(elements, inverse), conductance, upper)
+    source, lost = balanced(_sources(elements, shares, half, phi), patches, conductance, largest(phi))
+    demand = Demand(elements, shares, half, source, energies, conductance, upper)
     total = np.zeros_like(phi)
     rows = total.reshape(-1, phi[0, 0].size)
     for group in patches.groups(elements, _CHUNK):
@@ -125,8 +126,12 @@ def _half_jumps(elements: FaceFluxes, phi: FloatArray) -> FloatArray:
 def _sources(elements: FaceFluxes, shares: FloatArray, half: FloatArray, phi: FloatArray) -> FloatArray:
     """What still has to flow out of each corner (e, d + 1, m): its share of the divergence and of the jumps."""
     d, corners = elements.dim, elements.corners
-    out = phi[:, :, 0].sum(axis=1, keepdims=True) / -(d + 1.0)
-    source = np.repeat(out, d + 1, axis=1)
+    source = np.empty((*elements.other.shape, phi.shape[3]))
+    source[:] = outflows(phi)[:, None] / -(d + 1.0)
+    if elements.per_face == 1:
+        source -= outflows(half)[:, None] / d
+        source += half[:, :, 0] / d
+        return source
     every = np.arange(len(phi))
     for k in range(d + 1):
         for p in range(d):
@@ -134,20 +139,30 @@ def _sources(elements: FaceFluxes, shares: FloatArray, half: FloatArray, phi: Fl
     return source
 
 
-def _mass(elements: FaceFluxes, inverse: FloatArray) -> FloatArray:
-    """<b_k . K^-1 b_l> of the unit fluxes on each element (e, (d + 1) f, (d + 1) f)."""
-    size = (elements.dim + 1) * elements.per_face
-    mass = np.empty((len(elements.other), size, size))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moments:
+    """Integrals of the fields b_k of unit outflows: ``energies`` <b_k . K^-1 b_l> (e, (d + 1) f, (d + 1) f) and
+    ``means`` <b_k> (e, (d + 1) f, d)."""
+
+    energies: FloatArray
+    means: FloatArray
+
+
+def _moments(elements: FaceFluxes, inverse: FloatArray) -> _Moments:
+    """By quadrature; ``inverse`` = K^-1 (e, q) or (d, d, e, q)."""
+    d, size = elements.dim, (elements.dim + 1) * elements.per_face
+    moments = _Moments(*(np.empty((len(elements.other), size, width)) for width in (size, d)))
     for part in elements.parts():
-        fields = elements.basis(part).reshape(-1, size, elements.dim, len(elements.reference))
+        fields = elements.basis(part).reshape(-1, size, d, len(elements.reference))
         weights = elements.weights[part]
         if inverse.ndim == 2:
             weighted = fields * (weights * inverse[part])[:, None, None]
         else:
             weighted = np.einsum("ijeq,ebjq->ebiq", inverse[:, :, part] * weights, fields, optimize=True)
         flat = (len(fields), size, -1)
-        mass[part] = weighted.reshape(flat) @ fields.reshape(flat).swapaxes(1, 2)
-    return mass
+        moments.energies[part] = weighted.reshape(flat) @ fields.reshape(flat).swapaxes(1, 2)
+        moments.means[part] = (fields.reshape(len(fields), size * d, -1) @ weights[..., None]).reshape(-1, size, d)
+    return moments
 
 
 def _face_shares(elements: FaceFluxes) -> FloatArray:

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components, mini
 
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Forest", "carry_off", "spanning_forest"]
+__all__ = ["Forest", "carry_off", "largest", "outflows", "spanning_forest", "unbalanced"]
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -45,12 +45,13 @@ class Forest:
             np.add.at(sums, self.parent[level], sums[level])
         return sums
 
-    def of_roots(self, values: npt.NDArray[np.bool_]) -> BoolArray:
-        """What is said (n,) of the root of each node."""
-        result = values.copy()
+    @property
+    def roots(self) -> IntArray:
+        """The root (n,) of each node."""
+        roots = self.parent.copy()
         for level in self.levels[1:]:
-            result[level] = result[self.parent[level]]
-        return result
+            roots[level] = roots[self.parent[level]]
+        return roots
 
 
 def carry_off(phi: FloatArray, other: IntArray, conductance: FloatArray) -> FloatArray:
@@ -60,9 +61,8 @@ def carry_off(phi: FloatArray, other: IntArray, conductance: FloatArray) -> Floa
     On pieces, joined through faces, whose divergence is not zero in all, all flux is taken away: that happens where
     finite elements let it pass through a point or an edge.
     """
-    largest = np.abs(phi).max(initial=0.0)
-    out = phi[:, :, 0].sum(axis=1)  # (e, m)
-    if np.abs(out).max(initial=0.0) <= _ROUNDING * largest:
+    out, most = outflows(phi), largest(phi)
+    if largest(out) <= _ROUNDING * most:
         return phi
     phi = phi.copy()
     sides = other.shape[1]
@@ -76,13 +76,26 @@ def carry_off(phi: FloatArray, other: IntArray, conductance: FloatArray) -> Floa
     np.subtract.at(flat, np.where(forward, first[link], second[link]), behind[child])
     np.add.at(flat, np.where(forward, second[link], first[link]), behind[child])
     phi[:, :, 0] = flat.reshape(phi[:, :, 0].shape)
-    phi[forest.of_roots(unbalanced(behind, largest))] = 0.0
+    phi[unbalanced(behind[forest.roots], most)] = 0.0
     return phi
 
 
-def unbalanced(sums: FloatArray, largest: float) -> BoolArray:
+def outflows(phi: FloatArray) -> FloatArray:
+    """What flows out of each element (e, m) by outflows phi (e, d + 1, f, m) through faces."""
+    out = phi[:, 0, 0].copy()
+    for k in range(1, phi.shape[1]):
+        out += phi[:, k, 0]
+    return out
+
+
+def largest(values: FloatArray) -> float:
+    """max |values|."""
+    return float(max(values.max(initial=0.0), -values.min(initial=0.0)))
+
+
+def unbalanced(sums: FloatArray, most: float) -> BoolArray:
     """Where sums (n, m) are more than noise beside the largest outflow."""
-    return np.asarray(np.abs(sums).max(axis=1) > _UNBALANCED * largest)
+    return np.asarray(np.abs(sums).max(axis=1) > _UNBALANCED * most)
 
 
 def spanning_forest(first: IntArray, second: IntArray, resistance: FloatArray, count: int) -> Forest:

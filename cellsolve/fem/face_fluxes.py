@@ -71,14 +71,20 @@ class FaceFluxes:
 
     def basis(self, part: slice) -> FloatArray:
         """The fields of unit phi on some simplices, at the quadrature points: (e, d + 1, f, d, q)."""
-        d, corners = self.dim, self.corners[part]
-        places = np.concatenate([np.zeros_like(self.edges[part, :1]), self.edges[part]], axis=1)
-        steps = places[:, None] - places[:, :, None]  # (e, k, i, d, q): x_i - x_k
-        along = np.take_along_axis(steps, corners[..., None, None], axis=2)  # (e, k, position, d, q)
-        shape = self.values.T[corners] / (d * self._volumes(part))[:, None, None]  # lambda / d |T|
-        fields: FloatArray = along * shape[..., None, :]
+        edges = self.edges[part]
+        places = np.concatenate([np.zeros_like(edges[:, :1]), edges], axis=1)  # x_i, from x_0
+        scale = 1.0 / (self.dim * self._volumes(part))
         if self.order == 1:
-            return fields.sum(axis=2, keepdims=True)
+            here = np.einsum("qi,eijr->ejq", self.values, places)
+            return ((here[:, None] - places) * scale[:, None, None])[:, :, None]
+        return self._linear(self.corners[part], places, scale)
+
+    def _linear(self, corners: IntArray, places: FloatArray, scale: FloatArray) -> FloatArray:
+        """sum_i N_ir lambda_i (x_i - x_k) times ``scale``, for each face k and r."""
+        every = np.arange(len(places))[:, None, None]
+        steps = places[every, corners] - places[:, :, None]  # (e, k, position, d, q or 1)
+        hats = self.values.T[corners] * scale[:, None, None]  # lambda / d |T|
+        fields = steps * hats[..., None, :]
         modal: FloatArray = self.modes.T @ fields.reshape(*fields.shape[:3], -1)
         return modal.reshape(fields.shape)
 
