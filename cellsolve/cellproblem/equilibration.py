@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsolve.cellproblem.fluxes import Fluxes, applied, inverse_at
-from cellsolve.cellproblem.imbalance import balanced
-from cellsolve.cellproblem.patch_energies import Demand, corrected
+from cellsolve.cellproblem.imbalance import balance
+from cellsolve.cellproblem.patch_energies import Demand, corrected, half_jumps
 from cellsolve.cellproblem.patches import find_patches
 from cellsolve.cellproblem.spanning_tree import carry_off, largest, outflows
 from cellsolve.fem.face_fluxes import FaceFluxes, face_fluxes
@@ -96,10 +96,10 @@ def _corrections(
 ) -> FloatArray:
     """sum_a delta_a as outflows, like phi (e, d + 1, f, m)."""
     patches = find_patches(elements)
-    half = _half_jumps(elements, phi)
     shares = _face_shares(elements)
-    source, lost = balanced(_sources(elements, shares, half, phi), patches, conductance, largest(phi))
-    demand = Demand(elements, shares, half, source, energies, conductance, upper)
+    source = _sources(elements, shares, phi)
+    lost = balance(source, patches, conductance, largest(phi))
+    demand = Demand(elements, shares, phi, source, energies, conductance, upper)
     total = np.zeros_like(phi)
     rows = total.reshape(-1, phi[0, 0].size)
     for group in patches.groups(elements, _CHUNK):
@@ -113,29 +113,17 @@ def _corrections(
     return total
 
 
-def _half_jumps(elements: FaceFluxes, phi: FloatArray) -> FloatArray:
-    """Minus what each side of a face takes of the jump (e, d + 1, f, m): half of it, on walls all."""
-    other = elements.other
-    rows = phi.reshape(-1, phi[0, 0].size)
-    half = rows[other.ravel()]
-    half += rows
-    half *= -0.5
-    return half.reshape(phi.shape)
-
-
-def _sources(elements: FaceFluxes, shares: FloatArray, half: FloatArray, phi: FloatArray) -> FloatArray:
+def _sources(elements: FaceFluxes, shares: FloatArray, phi: FloatArray) -> FloatArray:
     """What still has to flow out of each corner (e, d + 1, m): its share of the divergence and of the jumps."""
-    d, corners = elements.dim, elements.corners
+    d = elements.dim
     source = np.empty((*elements.other.shape, phi.shape[3]))
     source[:] = outflows(phi)[:, None] / -(d + 1.0)
-    if elements.per_face == 1:
-        source -= outflows(half)[:, None] / d
-        source += half[:, :, 0] / d
-        return source
-    every = np.arange(len(phi))
-    for k in range(d + 1):
-        for p in range(d):
-            source[every, corners[:, k, p]] -= np.einsum("f,efm->em", shares[p, 0], half[:, k])
+    for part in elements.parts():
+        every = np.arange(part.start, part.stop)
+        for k in range(d + 1):
+            half = half_jumps(elements, phi, every * (d + 1) + k)
+            for p in range(d):
+                source[every, elements.corners[part, k, p]] -= np.einsum("f,efm->em", shares[p, 0], half)
     return source
 
 

@@ -22,7 +22,7 @@ from cellsolve.cellproblem.patches import Group
 from cellsolve.fem.face_fluxes import FaceFluxes
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Demand", "corrected"]
+__all__ = ["Demand", "corrected", "half_jumps"]
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -35,14 +35,14 @@ _NEXT, _LAST = [1, 2, 0], [2, 0, 1]  # of the three faces or edges at a corner
 class Demand:
     """What the corrections have to do, on all elements.
 
-    ``shares`` (d, f, f): the part of a flux through a face that goes to each of its corners; ``half`` (e, d + 1, f, m):
-    minus the jumps that one side takes; ``source`` (e, d + 1, m): outflow at each corner, beyond that of the jumps;
+    ``shares`` (d, f, f): the part of a flux through a face that goes to each of its corners; ``phi`` (e, d + 1, f, m):
+    outflows, with jumps; ``source`` (e, d + 1, m): outflow at each corner, beyond that of the jumps;
     ``mass`` (e, (d + 1) f, (d + 1) f): energies of the unit fluxes; ``lower``, ``upper`` (e,): bounds of K.
     """
 
     elements: FaceFluxes
     shares: FloatArray
-    half: FloatArray
+    phi: FloatArray
     source: FloatArray
     mass: FloatArray
     lower: FloatArray
@@ -51,18 +51,20 @@ class Demand:
     def given(self, group: Group) -> FloatArray:
         """The fluxes (g, s, d, f, m) that take away the jumps, the same on both sides of a face."""
         place = group.element[..., None] * (self.elements.dim + 1) + group.side
-        flat = self.half.reshape(-1, *self.half.shape[2:])
+        jumps = half_jumps(self.elements, self.phi, place)
         if self.elements.per_face == 1:
-            return flat[place] * self.shares[0, 0, 0]
+            jumps *= self.shares[0, 0, 0]
+            return jumps
         corners = self.elements.corners.reshape(-1, self.elements.dim)
         position = (corners[place] == group.corner[..., None, None]).argmax(axis=-1)
-        given: FloatArray = self.shares[position] @ flat[place]
+        given: FloatArray = self.shares[position] @ jumps
         return given
 
     def sources(self, group: Group) -> FloatArray:
         """Outflows (g, s, m)."""
         place = group.element * (self.elements.dim + 1) + group.corner
-        return self.source.reshape(-1, self.source.shape[2])[place]
+        sources: FloatArray = self.source.reshape(-1, self.source.shape[2])[place]
+        return sources
 
     def energies(self, group: Group, order: IntArray) -> FloatArray:
         """Mass matrices (g, s, d f, d f) of the faces at the corners, ``order`` (d f,) of their fluxes."""
@@ -70,7 +72,18 @@ class Demand:
         own = (group.side[..., None] * f + np.arange(f)).reshape(*group.side.shape[:2], -1)[..., order]
         width = self.mass.shape[1]
         rows = (group.element[..., None] * width + own) * width
-        return self.mass.ravel()[rows[..., :, None] + own[..., None, :]]
+        energies: FloatArray = self.mass.ravel()[rows[..., :, None] + own[..., None, :]]
+        return energies
+
+
+def half_jumps(elements: FaceFluxes, phi: FloatArray, places: IntArray) -> FloatArray:
+    """Minus what each side of a face takes of the jump (.., f, m), for sides at places e (d + 1) + k: half of it, on
+    walls all."""
+    flat = phi.reshape(-1, *phi.shape[2:])
+    half: FloatArray = flat[elements.other.take(places)]
+    half += flat[places]
+    half *= -0.5
+    return half
 
 
 def corrected(demand: Demand, group: Group) -> FloatArray:
@@ -82,7 +95,7 @@ def corrected(demand: Demand, group: Group) -> FloatArray:
     easy = loops.fit & (contrast <= _CONTRAST)
     if easy.all():
         return _by_loops(demand, group, loops.number)
-    delta = np.empty((*group.side.shape, *demand.half.shape[2:]))
+    delta = np.empty((*group.side.shape, *demand.phi.shape[2:]))
     delta[~easy] = _by_faces(demand, group.take(~easy))
     if easy.any():
         delta[easy] = _by_loops(demand, group.take(easy), loops.number[easy])
@@ -168,14 +181,15 @@ def _assembled(M: FloatArray, r: FloatArray, column: IntArray, size: int) -> tup
     g, m = len(M), r.shape[-1]
     start = column + (np.arange(g) * (size + 1))[:, None, None]
     place = (start * (size + 1))[..., None] + column[..., None, :]
-    matrix = np.bincount(place.ravel(), M.ravel(), g * (size + 1) ** 2).reshape(g, size + 1, size + 1)
+    matrix = np.bincount(place.ravel(), M.ravel(), g * (size + 1) ** 2).astype(float, copy=False)
     rhs = np.stack([np.bincount(start.ravel(), r[..., i].ravel(), g * (size + 1)) for i in range(m)], axis=1)
-    return matrix[:, :size, :size], rhs.reshape(g, size + 1, m)[:, :size]
+    square = matrix.reshape(g, size + 1, size + 1)
+    return square[:, :size, :size], rhs.reshape(g, size + 1, m)[:, :size].astype(float, copy=False)
 
 
 def _send_home(delta: FloatArray, group: Group, source: FloatArray) -> None:
     """Add fluxes with the given ``source`` (g, s, m), through the doors to the parents of each corner."""
-    g, s, d, f, m = delta.shape
+    g, s, d, _, m = delta.shape
     rows = np.arange(g)
     behind = source.copy()
     for i in range(s - 1, 0, -1):
@@ -209,5 +223,5 @@ def _by_faces(demand: Demand, group: Group) -> FloatArray:
     matrix[:, n, :] = matrix[:, :, n] = 0.0
     matrix[:, n, n], rhs[:, n] = 1.0, 0.0
     x = np.concatenate([np.linalg.solve(matrix, rhs), np.zeros((g, 1, m))], axis=1)
-    x = x[here[..., None], column] * sign[..., None]
-    return given + x.reshape(given.shape)
+    own: FloatArray = x[here[..., None], column] * sign[..., None]
+    return given + own.reshape(given.shape)

@@ -1,13 +1,13 @@
 """Patches: the elements round each vertex of a mesh of the torus, joined through the faces at that vertex.
 
-A patch is a set of corners c = (d + 1) e + i of elements. Where elements meet in a point only, there are several patches
-at it. Corners of a patch follow each other as a tree of faces is walked from the first one: parents come first.
+A patch is a set of corners c = (d + 1) e + i of elements. Where elements meet in a point only, there are several
+patches at it. Corners of a patch follow each other as a tree of faces is walked from the first one: parents come first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +103,7 @@ class Group:
     def take(self, some: BoolArray) -> Group:
         """Those of some of the patches (g,)."""
         names = ("element", "corner", "side", "face", "sign", "partner", "parent")
-        return Group(*(getattr(self, name)[some] for name in names), self.faces)
+        return replace(self, **{name: getattr(self, name)[some] for name in names})
 
 
 def find_patches(elements: FaceFluxes) -> Patches:
@@ -141,7 +141,7 @@ class _Walk:
 
 def _walked(across: Int32Array, vertex: IntArray) -> _Walk:
     """The trees of corners whose neighbours ``across`` (c, d) are among them; those of a ``vertex`` come together."""
-    count, d = across.shape
+    count = len(across)
     fresh = np.ones(count, dtype=np.bool_)
     fresh[1:] = vertex[1:] != vertex[:-1]
     walk, parent = _breadth_first(across, np.flatnonzero(fresh))
@@ -180,7 +180,8 @@ def _behind(elements: FaceFluxes, corners: Int32Array) -> IntArray:
     other = elements.other.take(own)
     flat = elements.corners.reshape(-1, d)
     position = (flat[own] == corner[:, None, None]).argmax(axis=2)
-    return other // (d + 1) * (d + 1) + flat[other, position]
+    behind: IntArray = other // (d + 1) * (d + 1) + flat[other, position]
+    return behind
 
 
 def _sides(d: int) -> IntArray:

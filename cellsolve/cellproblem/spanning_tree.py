@@ -17,6 +17,7 @@ from cellsolve.fem.space import FloatArray
 __all__ = ["Forest", "carry_off", "largest", "outflows", "spanning_forest", "unbalanced"]
 
 IntArray = npt.NDArray[np.int64]
+LinkEnds = npt.NDArray[np.int64] | npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
 
 _ROUNDING = 1e-14  # of the largest outflow: a divergence below is noise
@@ -98,7 +99,7 @@ def unbalanced(sums: FloatArray, most: float) -> BoolArray:
     return np.asarray(np.abs(sums).max(axis=1) > _UNBALANCED * most)
 
 
-def spanning_forest(first: IntArray, second: IntArray, resistance: FloatArray, count: int) -> Forest:
+def spanning_forest(first: LinkEnds, second: LinkEnds, resistance: FloatArray, count: int) -> Forest:
     """Links (k,) between ``count`` nodes that join what they can join, those of least resistance first."""
     rank = np.empty(len(first))
     order = np.argsort(resistance, kind="stable")
@@ -116,7 +117,7 @@ def spanning_forest(first: IntArray, second: IntArray, resistance: FloatArray, c
     return Forest(parent, _levels(walk, parent, len(root)), link, ahead)
 
 
-def _rows(first: IntArray, second: IntArray, values: FloatArray, count: int) -> sp.csr_array:
+def _rows(first: LinkEnds, second: LinkEnds, values: FloatArray, count: int) -> sp.csr_array:
     """Values between nodes, several for a pair if need be."""
     starts = np.arange(len(first) + 1, dtype=np.int32)
     by_link = sp.csr_array((values, first.astype(np.int32), starts), shape=(len(first), count))
@@ -125,7 +126,7 @@ def _rows(first: IntArray, second: IntArray, values: FloatArray, count: int) -> 
     return sp.csr_array((by_node.data, columns, by_node.indptr), shape=(count, count))
 
 
-def _walk(row: IntArray, column: IntArray, root: IntArray, count: int) -> tuple[IntArray, IntArray]:
+def _walk(row: LinkEnds, column: LinkEnds, root: IntArray, count: int) -> tuple[IntArray, IntArray]:
     """Nodes of a forest from the roots outwards (n,), and the parent of each (n,)."""
     ends = (np.concatenate([row, np.full(len(root), count)]), np.concatenate([column, root]))
     whole = sp.csr_array(sp.coo_array((np.ones(len(ends[0])), ends), shape=(count + 1, count + 1)))

@@ -44,7 +44,7 @@ class FaceFluxes:
     order: int
     vertices: IntArray
     other: IntArray
-    corners: IntArray
+    corners: npt.NDArray[np.int8]
     hats: FloatArray
     edges: FloatArray
     weights: FloatArray
@@ -76,10 +76,11 @@ class FaceFluxes:
         scale = 1.0 / (self.dim * self._volumes(part))
         if self.order == 1:
             here = np.einsum("qi,eijr->ejq", self.values, places)
-            return ((here[:, None] - places) * scale[:, None, None])[:, :, None]
+            fields: FloatArray = (here[:, None] - places) * scale[:, None, None]
+            return fields[:, :, None]
         return self._linear(self.corners[part], places, scale)
 
-    def _linear(self, corners: IntArray, places: FloatArray, scale: FloatArray) -> FloatArray:
+    def _linear(self, corners: npt.NDArray[np.int8], places: FloatArray, scale: FloatArray) -> FloatArray:
         """sum_i N_ir lambda_i (x_i - x_k) times ``scale``, for each face k and r."""
         every = np.arange(len(places))[:, None, None]
         steps = places[every, corners] - places[:, :, None]  # (e, k, position, d, q or 1)
@@ -148,7 +149,7 @@ def _maps(space: MeshSpace) -> tuple[FloatArray, FloatArray]:
     return np.ascontiguousarray(forward.transpose(2, 1, 0, 3)), np.ascontiguousarray(back.transpose(2, 0, 1, 3))
 
 
-def _shared_order(space: MeshSpace, corners: IntArray, opposite: IntArray) -> IntArray:
+def _shared_order(space: MeshSpace, corners: IntArray, opposite: IntArray) -> npt.NDArray[np.int8]:
     """Corners of each face (e, k, d), sorted by unknown and, where two are one unknown, by lattice vector."""
     labels = space.element_dofs[:, : corners.shape[1]]
     sheets = np.round((space.cell.points[corners] - space.nodes[labels]) @ np.linalg.inv(space.cell.period))
@@ -158,4 +159,4 @@ def _shared_order(space: MeshSpace, corners: IntArray, opposite: IntArray) -> In
     for axis, width in enumerate(wide):
         rank = rank * width + sheets[..., axis]
     order = np.argsort(rank[:, opposite], axis=2, kind="stable")
-    return np.take_along_axis(np.broadcast_to(opposite, order.shape), order, axis=2)
+    return opposite.astype(np.int8)[np.arange(len(opposite))[:, None], order]
