@@ -108,7 +108,8 @@ def _corrections(
         for i in range(elements.dim + 1):
             some = np.flatnonzero(group.corner.ravel() == i)
             for side in range(elements.dim):
-                rows[place[some, side]] += delta[some, side]  # places are different ones
+                at = place[some, side]  # different ones
+                rows[at] = rows.take(at, axis=0) + delta[some, side]
     total[lost] = -phi[lost]
     return total
 
@@ -120,10 +121,12 @@ def _sources(elements: FaceFluxes, shares: FloatArray, phi: FloatArray) -> Float
     source[:] = outflows(phi)[:, None] / -(d + 1.0)
     for part in elements.parts():
         every = np.arange(part.start, part.stop)
-        for k in range(d + 1):
-            half = half_jumps(elements, phi, every * (d + 1) + k)
-            for p in range(d):
-                source[every, elements.corners[part, k, p]] -= np.einsum("f,efm->em", shares[p, 0], half)
+        half = half_jumps(elements, phi, every[:, None] * (d + 1) + np.arange(d + 1))
+        given = np.einsum("pf,ekfm->ekpm", shares[:, 0], half)
+        place = every[:, None, None] * (d + 1) + elements.corners[part]
+        for r in range(source.shape[2]):
+            shared = np.bincount(place.ravel() - part.start * (d + 1), given[..., r].ravel(), len(every) * (d + 1))
+            source[part, :, r] -= shared.reshape(len(every), d + 1)
     return source
 
 

@@ -63,7 +63,7 @@ class Demand:
     def sources(self, group: Group) -> FloatArray:
         """Outflows (g, s, m)."""
         place = group.element * (self.elements.dim + 1) + group.corner
-        sources: FloatArray = self.source.reshape(-1, self.source.shape[2])[place]
+        sources: FloatArray = self.source.reshape(-1, self.source.shape[2]).take(place, axis=0)
         return sources
 
     def energies(self, group: Group, order: IntArray) -> FloatArray:
@@ -72,18 +72,18 @@ class Demand:
         own = (group.side[..., None] * f + np.arange(f)).reshape(*group.side.shape[:2], -1)[..., order]
         width = self.mass.shape[1]
         rows = (group.element[..., None] * width + own) * width
-        energies: FloatArray = self.mass.ravel()[rows[..., :, None] + own[..., None, :]]
+        energies: FloatArray = self.mass.ravel().take(rows[..., :, None] + own[..., None, :])
         return energies
 
 
 def half_jumps(elements: FaceFluxes, phi: FloatArray, places: IntArray) -> FloatArray:
     """Minus what each side of a face takes of the jump (.., f, m), for sides at places e (d + 1) + k: half of it, on
     walls all."""
-    flat = phi.reshape(-1, *phi.shape[2:])
-    half: FloatArray = flat[elements.other.take(places)]
-    half += flat[places]
+    flat = phi.reshape(-1, phi[0, 0].size)
+    half = flat.take(elements.other.take(places), axis=0)
+    half += flat.take(places, axis=0)
     half *= -0.5
-    return half
+    return half.reshape(*places.shape, *phi.shape[2:])
 
 
 def corrected(demand: Demand, group: Group) -> FloatArray:
@@ -153,12 +153,11 @@ def _by_loops(demand: Demand, group: Group, loops: IntArray) -> FloatArray:
     M = _round_edges(M.swapaxes(2, 3), d)
     M *= sign[..., None]
     M *= sign[..., None, :]
-    x = np.zeros((g, size + 1, m))
-    x[:, :size] = np.linalg.solve(*_assembled(M, r, column, size))
-    x = x[np.arange(g)[:, None, None], column] * sign[..., None]
+    x = _at(np.linalg.solve(*_assembled(M, r, column, size)), column)
+    x *= sign[..., None]
     delta[..., 1:, :] += x[:, :, : d * (f - 1)].reshape(g, s, d, f - 1, m)
     z = x[:, :, d * (f - 1) :]
-    delta[..., 0, :] += z[:, :, _NEXT] - z[:, :, _LAST]
+    delta[..., 0, :] += z.take(_NEXT, axis=2) - z.take(_LAST, axis=2)
     return delta
 
 
@@ -172,7 +171,7 @@ def _round_edges(values: FloatArray, d: int) -> FloatArray:
     """Derivatives with respect to the fluxes through faces, last on the last axis, as those to loops: a loop round edge
     j leaves through face j - 1 and enters through face j + 1."""
     faces = values[..., -d:]
-    values[..., -d:] = faces[..., _LAST] - faces[..., _NEXT]
+    values[..., -d:] = faces.take(_LAST, axis=-1) - faces.take(_NEXT, axis=-1)
     return values
 
 
@@ -185,6 +184,15 @@ def _assembled(M: FloatArray, r: FloatArray, column: IntArray, size: int) -> tup
     rhs = np.stack([np.bincount(start.ravel(), r[..., i].ravel(), g * (size + 1)) for i in range(m)], axis=1)
     square = matrix.reshape(g, size + 1, size + 1)
     return square[:, :size, :size], rhs.reshape(g, size + 1, m)[:, :size].astype(float, copy=False)
+
+
+def _at(x: FloatArray, column: IntArray) -> FloatArray:
+    """Unknowns x (g, size, m) at columns (g, s, c) of each patch; those of column ``size`` are zero."""
+    g, size, m = x.shape
+    padded = np.zeros((g, size + 1, m))
+    padded[:, :size] = x
+    values: FloatArray = padded.reshape(-1, m).take(column + (np.arange(g) * (size + 1))[:, None, None], axis=0)
+    return values
 
 
 def _send_home(delta: FloatArray, group: Group, source: FloatArray) -> None:
@@ -222,6 +230,6 @@ def _by_faces(demand: Demand, group: Group) -> FloatArray:
         rhs[:, n + i] = demand.sources(group)[:, i]
     matrix[:, n, :] = matrix[:, :, n] = 0.0
     matrix[:, n, n], rhs[:, n] = 1.0, 0.0
-    x = np.concatenate([np.linalg.solve(matrix, rhs), np.zeros((g, 1, m))], axis=1)
-    own: FloatArray = x[here[..., None], column] * sign[..., None]
+    x: FloatArray = np.linalg.solve(matrix, rhs)
+    own = sign[..., None] * _at(x, column)
     return given + own.reshape(given.shape)

@@ -67,18 +67,19 @@ class Patches:
         d, g = elements.dim, len(patches)
         start = self.starts[patches][:, None]
         rows = start + np.arange(size)
-        element, corner = np.divmod(self.order[rows].astype(np.int64), d + 1)
-        side = _sides(d)[corner]
+        element, corner = np.divmod(self.order.take(rows).astype(np.int64), d + 1)
+        side = _sides(d).take(corner, axis=0)
         own = element[..., None] * (d + 1) + side
         other = elements.other.take(own)
-        behind = self.across[rows] - start[..., None]
-        back = other % (d + 1) - (other % (d + 1) > corner[np.arange(g)[:, None, None], behind])
+        behind = self.across.take(rows, axis=0) - start[..., None]
+        local = other % (d + 1)
+        back = local - (local > corner.ravel().take(behind + (np.arange(g) * size)[:, None, None]))
         partner = np.where(own == other, np.arange(size * d).reshape(size, d), behind * d + back)
         sign = np.sign(other - own)
         number = np.cumsum((sign > 0).reshape(g, -1), axis=1) - 1
         face = np.where(sign < 0, np.take_along_axis(number, partner.reshape(g, -1), axis=1).reshape(sign.shape), 0)
         face = np.where(sign > 0, number.reshape(sign.shape), face)
-        parent = self.parent[rows] - start
+        parent = self.parent.take(rows) - start
         return Group(element, corner, side, np.where(sign == 0, faces, face), sign, partner, parent, faces)
 
 
@@ -179,7 +180,7 @@ def _behind(elements: FaceFluxes, corners: Int32Array) -> IntArray:
     own = element[:, None] * (d + 1) + _sides(d)[corner]
     other = elements.other.take(own)
     flat = elements.corners.reshape(-1, d)
-    position = (flat[own] == corner[:, None, None]).argmax(axis=2)
+    position = (flat.take(own, axis=0) == corner[:, None, None]).argmax(axis=2)
     behind: IntArray = other // (d + 1) * (d + 1) + flat[other, position]
     return behind
 
