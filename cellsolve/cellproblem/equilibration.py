@@ -22,7 +22,7 @@ import numpy.typing as npt
 from cellsolve.cellproblem.fluxes import Fluxes, applied, inverse_at
 from cellsolve.cellproblem.imbalance import balance
 from cellsolve.cellproblem.patch_energies import Demand, corrected, half_jumps
-from cellsolve.cellproblem.patches import find_patches
+from cellsolve.cellproblem.patches import Group, find_patches
 from cellsolve.cellproblem.spanning_tree import carry_off, largest, outflows
 from cellsolve.fem.face_fluxes import FaceFluxes, face_fluxes
 from cellsolve.fem.mesh_space import MeshSpace
@@ -101,17 +101,22 @@ def _corrections(
     lost = balance(source, patches, conductance, largest(phi))
     demand = Demand(elements, shares, phi, source, energies, conductance, upper)
     total = np.zeros_like(phi)
-    rows = total.reshape(-1, phi[0, 0].size)
     for group in patches.groups(elements, _CHUNK):
-        delta = corrected(demand, group).reshape(-1, elements.dim, rows.shape[1])
-        place = (group.element[..., None] * (elements.dim + 1) + group.side).reshape(-1, elements.dim)
-        for i in range(elements.dim + 1):
-            some = np.flatnonzero(group.corner.ravel() == i)
-            for side in range(elements.dim):
-                at = place[some, side]  # different ones
-                rows[at] = rows.take(at, axis=0) + delta[some, side]
+        _add(total, group, corrected(demand, group))
     total[lost] = -phi[lost]
     return total
+
+
+def _add(total: FloatArray, group: Group, delta: FloatArray) -> None:
+    """Add corrections (g, s, d, f, m) to outflows (e, d + 1, f, m)."""
+    rows, d = total.reshape(-1, total[0, 0].size), total.shape[1] - 1
+    delta = delta.reshape(-1, d, rows.shape[1])
+    place = (group.element[..., None] * (d + 1) + group.side).reshape(-1, d)
+    for i in range(d + 1):
+        some = np.flatnonzero(group.corner.ravel() == i)
+        for side in range(d):
+            at = place[some, side]  # different ones
+            rows[at] = rows.take(at, axis=0) + delta[some, side]
 
 
 def _sources(elements: FaceFluxes, shares: FloatArray, phi: FloatArray) -> FloatArray:

@@ -142,23 +142,42 @@ def _by_loops(demand: Demand, group: Group, loops: IntArray) -> FloatArray:
     order = _variations_first(d, f)
     M = demand.energies(group, order)
     r = -(M @ delta.reshape(g, s, d * f, m)[:, :, order])
-    fluxes = group.faces * (f - 1)
-    varied = (group.face[..., None] * (f - 1) + np.arange(f - 1)).reshape(g, s, -1)
-    size = fluxes + group.faces - s + 1
-    column = np.concatenate([np.where(varied < fluxes, varied, size), fluxes + loops], axis=2)
-    sign = np.ones((g, s, d * f))
-    sign[..., : d * (f - 1)] = np.repeat(group.sign, f - 1, axis=2)
-    sign[..., d * (f - 1) :] = np.where(group.corner % 2, -1.0, 1.0)[..., None]
-    M, r = _round_edges(M, d), _round_edges(r.swapaxes(2, 3), d).swapaxes(2, 3) * sign[..., None]
-    M = _round_edges(M.swapaxes(2, 3), d)
-    M *= sign[..., None]
-    M *= sign[..., None, :]
-    x = _at(np.linalg.solve(*_assembled(M, r, column, size)), column)
-    x *= sign[..., None]
+    M = _round_edges(_round_edges(M, d).swapaxes(2, 3), d)
+    r = _round_edges(r.swapaxes(2, 3), d).swapaxes(2, 3)
+    unknowns = _unknowns(group, loops, f)
+    M *= unknowns.sign[..., None]
+    M *= unknowns.sign[..., None, :]
+    r *= unknowns.sign[..., None]
+    x = _solved(*_assembled(M, r, unknowns.column, unknowns.size), unknowns.column)
+    x *= unknowns.sign[..., None]
     delta[..., 1:, :] += x[:, :, : d * (f - 1)].reshape(g, s, d, f - 1, m)
     z = x[:, :, d * (f - 1) :]
     delta[..., 0, :] += z.take(_NEXT, axis=2) - z.take(_LAST, axis=2)
     return delta
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Unknowns:
+    """``column`` and ``sign`` (g, s, d f) of the variations over the faces at each corner and of the loops there;
+    column ``size`` is no unknown."""
+
+    column: IntArray
+    sign: FloatArray
+    size: int
+
+
+def _unknowns(group: Group, loops: IntArray, f: int) -> _Unknowns:
+    """Variations, face by face, then loops. These go round the same way in every element: corners of tetrahedra have a
+    hand, which changes from one corner to the next."""
+    g, s, d = group.side.shape
+    fluxes = group.faces * (f - 1)
+    size = fluxes + group.faces - s + 1
+    varied = (group.face[..., None] * (f - 1) + np.arange(f - 1)).reshape(g, s, -1)
+    column = np.concatenate([np.where(varied < fluxes, varied, size), fluxes + loops], axis=2)
+    sign = np.empty((g, s, d * f))
+    sign[..., : d * (f - 1)] = np.repeat(group.sign, f - 1, axis=2)
+    sign[..., d * (f - 1) :] = np.where(group.corner % 2, -1.0, 1.0)[..., None]
+    return _Unknowns(column, sign, size)
 
 
 def _variations_first(d: int, f: int) -> IntArray:
@@ -186,11 +205,11 @@ def _assembled(M: FloatArray, r: FloatArray, column: IntArray, size: int) -> tup
     return square[:, :size, :size], rhs.reshape(g, size + 1, m)[:, :size].astype(float, copy=False)
 
 
-def _at(x: FloatArray, column: IntArray) -> FloatArray:
-    """Unknowns x (g, size, m) at columns (g, s, c) of each patch; those of column ``size`` are zero."""
-    g, size, m = x.shape
+def _solved(matrix: FloatArray, rhs: FloatArray, column: IntArray) -> FloatArray:
+    """Solutions (g, s, c, m) at columns (g, s, c) of systems (g, size, size), zero at column ``size``."""
+    g, size, m = rhs.shape
     padded = np.zeros((g, size + 1, m))
-    padded[:, :size] = x
+    padded[:, :size] = np.linalg.solve(matrix, rhs)
     values: FloatArray = padded.reshape(-1, m).take(column + (np.arange(g) * (size + 1))[:, None, None], axis=0)
     return values
 
@@ -230,6 +249,5 @@ def _by_faces(demand: Demand, group: Group) -> FloatArray:
         rhs[:, n + i] = demand.sources(group)[:, i]
     matrix[:, n, :] = matrix[:, :, n] = 0.0
     matrix[:, n, n], rhs[:, n] = 1.0, 0.0
-    x: FloatArray = np.linalg.solve(matrix, rhs)
-    own = sign[..., None] * _at(x, column)
+    own = sign[..., None] * _solved(matrix, rhs, column)
     return given + own.reshape(given.shape)

@@ -4,9 +4,10 @@
     python validation/benchmarks/space.py --unknowns 1e4 3e4 --orders 1         some of them
 
 A ball of fraction 0.3 and conductivity 10 or 1000 in a cube of conductivity 1; n^3 cubes of six tetrahedra each (Kuhn),
-in the ball where their centres are. Each case runs alone in a process of its own, on one thread. "fluxes" are the
-seconds in which the lower bounds are made, all rounds of iterations together; memory is the peak of the process, which
-begins with 0.1 GB. Seconds are those of the processor: others may use the machine meanwhile. Exponents are those of least squares on the logarithms, from ten thousand unknowns on.
+in the ball where their centres are. Each case runs alone in a process of its own, on one thread. Seconds are those of
+the processor, since others may use the machine meanwhile; "fluxes" are those in which the lower bounds are made, all
+rounds of iterations together. Memory is the peak of the process, the mesh included; an empty one has 0.1 GB. Exponents
+are those of least squares on the logarithms.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,20 @@ def row(result: dict[str, Any]) -> str:
     return f"| {Case(**{key: result[key] for key in Case.__slots__}).label} | " + " | ".join(cells) + " |"
 
 
+def series(order: int, contrast: float, bounds: bool, unknowns: list[float]) -> str:
+    """Print the rows of one series; the row of its exponents."""
+    cases = [Case(round(size ** (1 / 3) / order), order, contrast, bounds) for size in unknowns]
+    results = []
+    for case in cases:
+        results.append(in_own_process(case))
+        print(row(results[-1]), flush=True)
+    if len(results) < 2:
+        return ""
+    sizes = [one["unknowns"] for one in results]
+    fits = [exponent(sizes, [one[key] for one in results]) for key in ("seconds", "gigabytes")]
+    return f"| {cases[0].label} | {fits[0]:.2f} | {fits[1]:.2f} |"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--unknowns", type=float, nargs="*", default=list(UNKNOWNS))
@@ -138,22 +153,10 @@ def main() -> int:
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, one thread, Kuhn tetrahedra\n")
     print("| case | unknowns | tetrahedra | seconds | of them fluxes | iterations | GB | error estimate |")
     print("|---|---|---|---|---|---|---|---|")
-    fits = []
-    for order in given.orders:
-        for contrast in given.contrasts:
-            for bounds in given.bounds:
-                cases = [Case(round(u ** (1 / 3) / order), order, contrast, bool(bounds)) for u in given.unknowns]
-                results = []
-                for case in cases:
-                    results.append(in_own_process(case))
-                    print(row(results[-1]), flush=True)
-                fits.append((cases[0].label, results))
+    kinds = product(given.orders, given.contrasts, map(bool, given.bounds))
+    fits = [series(order, contrast, bounds, given.unknowns) for order, contrast, bounds in kinds]
     print("\n| case | exponent of time | of memory |\n|---|---|---|")
-    for label, results in fits:
-        if len(results) > 1:
-            sizes = [one["unknowns"] for one in results]
-            time_fit, memory_fit = (exponent(sizes, [one[key] for one in results]) for key in ("seconds", "gigabytes"))
-            print(f"| {label} | {time_fit:.2f} | {memory_fit:.2f} |")
+    print("\n".join(filter(None, fits)))
     return 0
 
 
