@@ -42,9 +42,9 @@ def equilibrated_fluxes(space: MeshSpace, K: FloatArray, u: FloatArray) -> Fluxe
     at_points = K.reshape(*K.shape[:-1], len(elements.other), -1)
     inverse = inverse_at(K).reshape(at_points.shape)
     phi = _outflow(space, elements, at_points, u)
-    conductance = 1.0 / _largest(inverse)
+    conductance = _conductance(inverse)
     moments = _moments(elements, inverse)
-    phi += _corrections(elements, moments.energies, conductance, _largest(at_points), phi)
+    phi += _corrections(elements, moments.energies, conductance, phi)
     phi = carry_off(phi, elements.other, conductance)
     return _measured(elements, moments, phi)
 
@@ -85,21 +85,20 @@ def _applied(K: FloatArray, field: FloatArray) -> FloatArray:
     return product.reshape(field.shape)
 
 
-def _largest(K: FloatArray) -> FloatArray:
-    """max K or max trace K (e,), of K (e, q) or (d, d, e, q)."""
-    largest: FloatArray = (K if K.ndim == 2 else np.einsum("iieq->eq", K)).max(axis=1)
-    return largest
+def _conductance(inverse: FloatArray) -> FloatArray:
+    """How well elements conduct (e,), of K^-1 (e, q) or (d, d, e, q)."""
+    resistance: FloatArray = inverse if inverse.ndim == 2 else np.einsum("iieq->eq", inverse)
+    conductance: FloatArray = 1.0 / resistance.max(axis=1)
+    return conductance
 
 
-def _corrections(
-    elements: FaceFluxes, energies: FloatArray, conductance: FloatArray, upper: FloatArray, phi: FloatArray
-) -> FloatArray:
+def _corrections(elements: FaceFluxes, energies: FloatArray, conductance: FloatArray, phi: FloatArray) -> FloatArray:
     """sum_a delta_a as outflows, like phi (e, d + 1, f, m)."""
     patches = find_patches(elements)
     shares = _face_shares(elements)
     source = _sources(elements, shares, phi)
     lost = balance(source, patches, conductance, largest(phi))
-    demand = Demand(elements, shares, phi, source, energies, conductance, upper)
+    demand = Demand(elements, shares, phi, source, energies)
     total = np.zeros_like(phi)
     for group in patches.groups(elements, _CHUNK):
         _add(total, group, corrected(demand, group))

@@ -4,11 +4,10 @@
 
 The sources are sent to the first element of the patch along its tree of faces; what is still free are fluxes without
 divergence: loops round the edges at the vertex, and at order 2 the variations over faces. They solve a system with a
-small positive matrix. The constraint of faces is met whatever the rounding of that solution.
+small positive matrix. The constraints are met whatever the rounding of that solution.
 
-Where loops and edges do not match (patches of cells one element wide, vertices on several walls, the plane) and where
-the contrast in a patch is so large that loops would cancel, all fluxes of faces are unknowns, with a multiplier for
-each element.
+Where loops and edges do not match (patches of cells one or two elements wide, vertices on several walls, the plane) all
+fluxes of faces are unknowns, with a multiplier for each element.
 """
 
 from __future__ import annotations
@@ -22,12 +21,11 @@ from cellsolve.cellproblem.patches import Group
 from cellsolve.fem.face_fluxes import FaceFluxes
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Demand", "corrected", "half_jumps"]
+__all__ = ["Demand", "Loops", "corrected", "half_jumps"]
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_CONTRAST = 1e7  # in a patch, up to which loops may be the unknowns
 _NEXT, _LAST = [1, 2, 0], [2, 0, 1]  # of the three faces or edges at a corner
 
 
@@ -37,7 +35,7 @@ class Demand:
 
     ``shares`` (d, f, f): the part of a flux through a face that goes to each of its corners; ``phi`` (e, d + 1, f, m):
     outflows, with jumps; ``source`` (e, d + 1, m): outflow at each corner, beyond that of the jumps;
-    ``mass`` (e, (d + 1) f, (d + 1) f): energies of the unit fluxes; ``lower``, ``upper`` (e,): bounds of K.
+    ``mass`` (e, (d + 1) f, (d + 1) f): energies of the unit fluxes.
     """
 
     elements: FaceFluxes
@@ -45,8 +43,6 @@ class Demand:
     phi: FloatArray
     source: FloatArray
     mass: FloatArray
-    lower: FloatArray
-    upper: FloatArray
 
     def given(self, group: Group) -> FloatArray:
         """The fluxes (g, s, d, f, m) that take away the jumps, the same on both sides of a face."""
@@ -88,22 +84,20 @@ def half_jumps(elements: FaceFluxes, phi: FloatArray, places: IntArray) -> Float
 
 def corrected(demand: Demand, group: Group) -> FloatArray:
     """delta (g, s, d, f, m) of a group of patches."""
-    loops = _loops(demand.elements.vertices, group) if demand.elements.dim == 3 else None
-    if loops is None:
+    if demand.elements.dim < 3:
         return _by_faces(demand, group)
-    contrast = demand.upper[group.element].max(axis=1) / demand.lower[group.element].min(axis=1)
-    easy = loops.fit & (contrast <= _CONTRAST)
-    if easy.all():
+    loops = _loops(demand.elements.vertices, group)
+    if loops.fit.all():
         return _by_loops(demand, group, loops.number)
     delta = np.empty((*group.side.shape, *demand.phi.shape[2:]))
-    delta[~easy] = _by_faces(demand, group.take(~easy))
-    if easy.any():
-        delta[easy] = _by_loops(demand, group.take(easy), loops.number[easy])
+    delta[~loops.fit] = _by_faces(demand, group.take(~loops.fit))
+    if loops.fit.any():
+        delta[loops.fit] = _by_loops(demand, group.take(loops.fit), loops.number[loops.fit])
     return delta
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Loops:
+class Loops:
     """Numbers (g, s, 3) of the loops round the edges from each corner to those opposite to its faces; those that do
     nothing share the last one. ``fit`` (g,): they make up all fluxes without divergence."""
 
@@ -111,7 +105,7 @@ class _Loops:
     fit: BoolArray
 
 
-def _loops(vertices: IntArray, group: Group) -> _Loops:
+def _loops(vertices: IntArray, group: Group) -> Loops:
     """Loops round edges that end on a wall are none. Where there is no wall, one is the sum of all others."""
     g, s, _ = group.side.shape
     free = group.faces - s + 1
@@ -131,7 +125,7 @@ def _loops(vertices: IntArray, group: Group) -> _Loops:
     idle[at, number.reshape(g, s, 3)[at, corner, edge]] = True
     fit = (~idle).sum(axis=1) == free
     column = np.where(idle, free, np.cumsum(~idle, axis=1) - 1)
-    return _Loops(np.take_along_axis(column, number, axis=1).reshape(g, s, 3), fit)
+    return Loops(np.take_along_axis(column, number, axis=1).reshape(g, s, 3), fit)
 
 
 def _by_loops(demand: Demand, group: Group, loops: IntArray) -> FloatArray:
