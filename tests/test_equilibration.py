@@ -8,6 +8,7 @@ from problems import SKEWED, mesh, structured_cell
 
 from cellsolve.cellproblem import patch_energies
 from cellsolve.cellproblem.equilibration import equilibrated_fluxes
+from cellsolve.cellproblem.fluxes import Fluxes
 from cellsolve.cellproblem.imbalance import balance
 from cellsolve.cellproblem.patch_energies import Loops
 from cellsolve.cellproblem.patches import Group, find_patches
@@ -149,7 +150,7 @@ def lower_bounds(cell: UnitCell, order: int, contrast: float, tol: float = 1e-4)
     return equilibrated_fluxes(space, K, minimum.correctors[0]).lower
 
 
-def no_loops(vertices: IntArray, group: Group) -> Loops:
+def no_loops(_: IntArray, group: Group) -> Loops:
     return Loops(group.face, np.zeros(len(group.face), dtype=bool))
 
 
@@ -189,6 +190,21 @@ def test_early_iterations_cost_the_lower_bound_no_more_than_they_cost_the_upper_
     cell = structured_cell("tetra", 8)
     early, late = (lower_bounds(cell, 1, 10.0, tol) for tol in (1e-2, 1e-10))
     assert np.abs(early - late).max() < 2e-3 * np.linalg.norm(late, 2)
+
+
+def test_fluxes_that_depend_on_each_other_bound_what_they_can() -> None:
+    """Twice the same flux, and one of its own: S D^-1 S^T of the two."""
+    S, D = np.array([[1.0, 2.0, 0.0], [0.5, 1.0, 0.3]]), np.array([[2.0, 4.0, 0.0], [4.0, 8.0, 0.0], [0.0, 0.0, 5.0]])
+    fluxes = Fluxes(S, D, lambda: np.zeros((3, 2, 0)))
+    np.testing.assert_allclose(fluxes.lower, [[0.5, 0.25], [0.25, 0.125 + 0.3**2 / 5.0]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_cells_that_hang_together_in_points_have_no_flux_but_rounding(order) -> None:
+    """Finite elements let pass through points what fluxes do not: the lower bound is zero."""
+    cell = structured_cell("tetra", 2)
+    cell = cell.restricted(np.array([3899 >> (i % 12) & 1 == 0 for i in range(len(cell.tags))]))
+    assert np.abs(lower_bounds(cell, order, 1e-9)).max() < 1e-25
 
 
 def test_modes_have_no_mean_but_for_the_first() -> None:

@@ -33,6 +33,7 @@ __all__ = ["equilibrated_fluxes"]
 
 IntArray = npt.NDArray[np.int64]
 
+_ROUNDING = 1e-14  # of the outflows before: what is left of a flux that is none
 _CHUNK = 1_000_000  # numbers in the matrices of the patches that are solved together
 
 
@@ -44,9 +45,11 @@ def equilibrated_fluxes(space: MeshSpace, K: FloatArray, u: FloatArray) -> Fluxe
     phi = _outflow(space, elements, at_points, u)
     conductance = _conductance(inverse)
     moments = _moments(elements, inverse)
+    before = _sizes(phi)
     phi += _corrections(elements, moments.energies, conductance, phi)
     phi = carry_off(phi, elements.other, conductance)
-    return _measured(elements, moments, phi)
+    some = _sizes(phi) > _ROUNDING * before
+    return _measured(elements, moments, phi if some.all() else phi[..., some])
 
 
 def _outflow(space: MeshSpace, elements: FaceFluxes, K: FloatArray, u: FloatArray) -> FloatArray:
@@ -65,18 +68,23 @@ def _measured(elements: FaceFluxes, moments: _Moments, phi: FloatArray) -> Fluxe
     m = phi.shape[-1]
     S, D = np.zeros((elements.dim, m)), np.zeros((m, m))
     for part in element_parts(len(phi), phi[0].size + moments.energies[0].size):
-        out = phi[part].reshape(len(phi[part]), -1, m)
-        S += moments.means[part].reshape(-1, elements.dim).T @ out.reshape(-1, m)
-        D += out.reshape(-1, m).T @ (moments.energies[part] @ out).reshape(-1, m)
-    some = np.diag(D) > 0
-    D = 0.5 * (D + D.T)
-    return Fluxes(S[:, some], D[np.ix_(some, some)], partial(_field, elements, phi[..., some]))
+        width = moments.energies.shape[1]
+        out = phi[part].reshape(part.stop - part.start, width, m)
+        flat = out.reshape(len(out) * width, m)
+        S += moments.means[part].reshape(-1, elements.dim).T @ flat
+        D += flat.T @ (moments.energies[part] @ out).reshape(flat.shape)
+    return Fluxes(S, 0.5 * (D + D.T), partial(_field, elements, phi))
+
+
+def _sizes(phi: FloatArray) -> FloatArray:
+    """The largest outflow of each flux (m,)."""
+    return np.array([largest(phi[..., r]) for r in range(phi.shape[3])])
 
 
 def _field(elements: FaceFluxes, phi: FloatArray) -> FloatArray:
     """The fluxes at all points (m, d, q)."""
     field = np.concatenate([elements.field(part, phi[part]) for part in elements.parts()], axis=2)
-    return field.reshape(*field.shape[:2], -1)
+    return field.reshape(*field.shape[:2], elements.weights.size)
 
 
 def _applied(K: FloatArray, field: FloatArray) -> FloatArray:
