@@ -19,6 +19,9 @@ from cellsolve.fem.space import FloatArray, flux
 __all__ = ["Fluxes", "applied", "gap_densities", "inverse_at"]
 
 
+_DEPENDENT = 1e-13  # of the largest energy of fluxes scaled alike: a combination of less is rounding
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fluxes:
     """``mean`` S (d, m) and ``energy`` D (m, m) of m fluxes of one coefficient; ``field`` gives them at the quadrature
@@ -30,11 +33,19 @@ class Fluxes:
 
     @property
     def shares(self) -> FloatArray:
-        """c = D^-1 S^T (m, d): the combination of fluxes that is best for each mean gradient."""
-        scale = 1.0 / np.sqrt(np.diag(self.energy))
-        c: FloatArray = scale[:, None] * np.linalg.solve(
-            scale[:, None] * self.energy * scale, scale[:, None] * self.mean.T
-        )
+        """c = D^-1 S^T (m, d): the combination of fluxes that is best for each mean gradient.
+
+        Fluxes may depend on each other: combinations of which only rounding is left are none.
+        """
+        scale = 1.0 / np.sqrt(np.diag(self.energy))[:, None]
+        D, S = scale * self.energy * scale.T, scale * self.mean.T
+        values, vectors = np.linalg.eigh(D)
+        some = values > _DEPENDENT * values.max(initial=0.0)
+        if some.all():
+            best: FloatArray = scale * np.linalg.solve(D, S)
+            return best
+        kept = vectors[:, some]
+        c: FloatArray = scale * (kept / values[some] @ (kept.T @ S))
         return c
 
     @property

@@ -1,9 +1,11 @@
-"""Along a tree of elements a flux can be given any divergence of mean zero: each face carries what lies behind it.
+"""Along a tree a flux can be given any divergence of mean zero: each link carries what lies behind it.
 
 The tree goes where resistance is least: a flux that has to pass an insulator costs more than all others.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,95 +14,136 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components, mini
 
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["carry_off"]
+__all__ = ["Forest", "carry_off", "largest", "outflows", "spanning_forest", "unbalanced"]
 
 IntArray = npt.NDArray[np.int64]
+LinkEnds = npt.NDArray[np.int64] | npt.NDArray[np.int32]
+BoolArray = npt.NDArray[np.bool_]
 
 _ROUNDING = 1e-14  # of the largest outflow: a divergence below is noise
 _UNBALANCED = 1e-9  # of it: what a piece of the mesh may give in all
 
 
-def carry_off(phi: FloatArray, faces: IntArray, conductance: FloatArray) -> FloatArray:
-    """Outflows phi (e, d + 1, f, m) through ``faces`` (e, d + 1) without their divergence, which is carried off where
-    ``conductance`` (e,) is large if possible.
+@dataclass(frozen=True, slots=True, eq=False)
+class Forest:
+    """A spanning forest: ``parent`` (n,) of each node, roots their own; ``levels`` of nodes, roots first; ``link``
+    (n,): number of the link to the parent, -1 for roots; ``forward`` (n,): does it lead from the node to its parent?"""
+
+    parent: IntArray
+    levels: list[IntArray]
+    link: IntArray
+    forward: BoolArray
+
+    @property
+    def children(self) -> IntArray:
+        """All nodes but the roots."""
+        return np.concatenate([np.zeros(0, dtype=np.int64), *self.levels[1:]])
+
+    def behind(self, values: FloatArray) -> FloatArray:
+        """Sums of values (n, m) over each node and all that lie behind it."""
+        sums = values.copy()
+        for level in reversed(self.levels[1:]):
+            np.add.at(sums, self.parent[level], sums[level])
+        return sums
+
+    @property
+    def roots(self) -> IntArray:
+        """The root (n,) of each node."""
+        roots = self.parent.copy()
+        for level in self.levels[1:]:
+            roots[level] = roots[self.parent[level]]
+        return roots
+
+
+def carry_off(phi: FloatArray, other: IntArray, conductance: FloatArray) -> FloatArray:
+    """Outflows phi (e, d + 1, f, m) without their divergence, which is carried off where ``conductance`` (e,) is large
+    if possible; ``other`` (e, d + 1): the other side of each face.
 
     On pieces, joined through faces, whose divergence is not zero in all, all flux is taken away: that happens where
     finite elements let it pass through a point or an edge.
     """
-    largest = np.abs(phi).max(initial=0.0)
-    out = phi.mean(axis=2).sum(axis=1)  # (e, m)
-    if np.abs(out).max(initial=0.0) <= _ROUNDING * largest:
+    out, most = outflows(phi), largest(phi)
+    if largest(out) <= _ROUNDING * most:
         return phi
-    phi = np.array(phi, order="C")
-    first, second = _sides(faces)
-    parent, levels, root = _tree(first // faces.shape[1], second // faces.shape[1], conductance)
-    behind = out.copy()
-    for level in reversed(levels[1:]):
-        np.add.at(behind, parent[level], behind[level])
-    children = np.concatenate(levels[1:]) if len(levels) > 1 else np.zeros(0, dtype=np.int64)
-    _push(phi, children, parent, first, second, behind, faces.shape[1])
-    lost = np.abs(behind[root]).max(axis=1) > _UNBALANCED * largest
-    phi[np.isin(_roots(parent, levels), root[lost])] = 0.0
+    phi = phi.copy()
+    sides = other.shape[1]
+    first = np.flatnonzero(np.arange(other.size) < other.ravel())
+    second = other.ravel()[first]
+    resistance = 1.0 / np.minimum(conductance[first // sides], conductance[second // sides])
+    forest = spanning_forest(first // sides, second // sides, resistance, len(phi))
+    behind, child = forest.behind(out), forest.children
+    link, forward = forest.link[child], forest.forward[child]
+    flat = phi[:, :, 0].reshape(-1, phi.shape[3])
+    np.subtract.at(flat, np.where(forward, first[link], second[link]), behind[child])
+    np.add.at(flat, np.where(forward, second[link], first[link]), behind[child])
+    phi[:, :, 0] = flat.reshape(phi[:, :, 0].shape)
+    phi[unbalanced(behind[forest.roots], most)] = 0.0
     return phi
 
 
-def _sides(faces: IntArray) -> tuple[IntArray, IntArray]:
-    """The two sides (i,), as places e (d + 1) + k, of each interior face."""
-    order = np.argsort(faces.ravel(), kind="stable")
-    ordered = faces.ravel()[order]
-    pairs = np.flatnonzero(ordered[1:] == ordered[:-1])
-    return order[pairs], order[pairs + 1]
+def outflows(phi: FloatArray) -> FloatArray:
+    """What flows out of each element (e, m) by outflows phi (e, d + 1, f, m) through faces."""
+    out = phi[:, 0, 0].copy()
+    for k in range(1, phi.shape[1]):
+        out += phi[:, k, 0]
+    return out
 
 
-def _tree(first: IntArray, second: IntArray, conductance: FloatArray) -> tuple[IntArray, list[IntArray], IntArray]:
-    """A spanning forest of elements: the parent of each (roots: themselves), the elements level by level, the roots."""
-    count = len(conductance)
-    steps = np.sort(np.stack([first, second]), axis=0)
-    resistance = 1.0 + conductance.max() / np.minimum(conductance[first], conductance[second])
-    keys, place = np.unique(steps[0] * np.int64(count) + steps[1], return_index=True)
-    graph = sp.csr_array(sp.coo_array((resistance[place], (keys // count, keys % count)), shape=(count, count)))
-    forest = sp.coo_array(minimum_spanning_tree(graph))
-    labels = connected_components(forest, directed=False)[1]
+def largest(values: FloatArray) -> float:
+    """max |values|."""
+    return float(max(values.max(initial=0.0), -values.min(initial=0.0)))
+
+
+def unbalanced(sums: FloatArray, most: float) -> BoolArray:
+    """Where sums (n, m) are more than noise beside the largest outflow."""
+    return np.asarray(np.abs(sums).max(axis=1) > _UNBALANCED * most)
+
+
+def spanning_forest(first: LinkEnds, second: LinkEnds, resistance: FloatArray, count: int) -> Forest:
+    """Links (k,) between ``count`` nodes that join what they can join, those of least resistance first."""
+    rank = np.empty(len(first))
+    order = np.argsort(resistance, kind="stable")
+    rank[order] = np.arange(1.0, len(first) + 1.0)  # tells links apart
+    chosen = sp.coo_array(minimum_spanning_tree(_rows(first, second, rank, count)))
+    links = order[chosen.data.astype(np.int64) - 1]
+    row, column = chosen.coords
+    labels = connected_components(chosen, directed=False)[1]
     root = np.unique(labels, return_index=True)[1].astype(np.int64)
-    ends = (np.concatenate([forest.row, np.full(len(root), count)]), np.concatenate([forest.col, root]))
+    walk, parent = _walk(row, column, root, count)
+    forward = parent[row] == column
+    child = np.where(forward, row, column)
+    link, ahead = np.full(count, -1), np.zeros(count, dtype=np.bool_)
+    link[child], ahead[child] = links, first[links] == child
+    return Forest(parent, _levels(walk, parent, len(root)), link, ahead)
+
+
+def _rows(first: LinkEnds, second: LinkEnds, values: FloatArray, count: int) -> sp.csr_array:
+    """Values between nodes, several for a pair if need be."""
+    starts = np.arange(len(first) + 1, dtype=np.int32)
+    by_link = sp.csr_array((values, first.astype(np.int32), starts), shape=(len(first), count))
+    by_node = sp.csc_array(by_link)
+    columns = second[by_node.indices].astype(np.int32)
+    return sp.csr_array((by_node.data, columns, by_node.indptr), shape=(count, count))
+
+
+def _walk(row: LinkEnds, column: LinkEnds, root: IntArray, count: int) -> tuple[IntArray, IntArray]:
+    """Nodes of a forest from the roots outwards (n,), and the parent of each (n,)."""
+    ends = (np.concatenate([row, np.full(len(root), count)]), np.concatenate([column, root]))
     whole = sp.csr_array(sp.coo_array((np.ones(len(ends[0])), ends), shape=(count + 1, count + 1)))
-    order, parent = breadth_first_order(whole, count, directed=False)
-    place = np.empty(count + 1, dtype=np.int64)
-    place[order] = np.arange(count + 1)
-    above = place[parent[order[1:]]]  # ascending
-    levels, start, end = list[IntArray](), 1, 1 + len(root)
-    while start <= count:
-        levels.append(order[start:end].astype(np.int64))
-        start, end = end, 1 + int(np.searchsorted(above, end, side="left"))
-    parents = np.asarray(parent[:count], dtype=np.int64)
+    walk, parent = breadth_first_order(whole, count, directed=False)
+    parents = parent[:count].astype(np.int64)
     parents[root] = root
-    return parents, levels, root
+    return walk[1:].astype(np.int64), parents
 
 
-def _push(
-    phi: FloatArray,
-    children: IntArray,
-    parent: IntArray,
-    first: IntArray,
-    second: IntArray,
-    behind: FloatArray,
-    sides: int,
-) -> None:
-    """Let what lies behind each child flow in from its parent, through one face that they share."""
-    count = np.int64(len(phi))
-    keys = np.concatenate([first // sides * count + second // sides, second // sides * count + first // sides])
-    inside, outside = np.concatenate([first, second]), np.concatenate([second, first])
-    order = np.argsort(keys, kind="stable")
-    chosen = order[np.searchsorted(keys[order], children * count + parent[children])]
-    flat = phi.reshape(-1, *phi.shape[2:])
-    flow = behind[children][:, None, :]
-    np.subtract.at(flat, inside[chosen], flow)
-    np.add.at(flat, outside[chosen], flow)
-
-
-def _roots(parent: IntArray, levels: list[IntArray]) -> IntArray:
-    """The root of each element."""
-    roots = parent.copy()
-    for level in levels[1:]:
-        roots[level] = roots[parent[level]]
-    return roots
+def _levels(walk: IntArray, parent: IntArray, roots: int) -> list[IntArray]:
+    """The nodes of a walk outwards, split by how many links lead to the root."""
+    place = np.empty(len(walk), dtype=np.int64)
+    place[walk] = np.arange(len(walk))
+    above = place[parent[walk]]
+    above[:roots] = -1  # ascending
+    levels, start, end = list[IntArray](), 0, roots
+    while start < len(walk):
+        levels.append(walk[start:end])
+        start, end = end, int(np.searchsorted(above, end, side="left"))
+    return levels

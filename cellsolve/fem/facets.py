@@ -9,7 +9,7 @@ from cellsolve.cells import UnitCell, periodic_classes
 from cellsolve.fem.numbering import number_distinct
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["number_facets", "walls"]
+__all__ = ["number_facets", "other_sides", "walls"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -26,6 +26,17 @@ def number_facets(cell: UnitCell, corners: IntArray, facets: IntArray) -> IntArr
     folded = np.arange(len(place))
     folded[outside] = outside[np.unique(classes, return_index=True)[1]][classes]
     return (np.cumsum(folded == np.arange(len(place))) - 1)[folded][numbers].reshape(len(corners), -1)
+
+
+def other_sides(numbers: IntArray) -> IntArray:
+    """The other side (m, f) of each facet, by its place in the ``numbers`` (m, f) as they are ravelled; of walls, and
+    where more than two sides meet, its own."""
+    flat, own = numbers.ravel(), np.arange(numbers.size)
+    one, last = (np.empty(int(flat.max()) + 1, dtype=np.int64) for _ in range(2))
+    last[flat] = own
+    one[flat[::-1]] = own[::-1]
+    pair = (one + last)[flat] - own
+    return np.where(np.bincount(flat)[flat] == 2, pair, own).reshape(numbers.shape)
 
 
 def walls(numbers: IntArray) -> tuple[IntArray, IntArray]:
