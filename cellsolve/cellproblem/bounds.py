@@ -67,6 +67,13 @@ class Bracket:
         return float(_half_width(self.lower, self.upper).max())
 
     @property
+    def early(self) -> float:
+        """What stopping early adds to a bracket, at most, relative to its upper bound."""
+        sizes = np.linalg.norm(self.upper, 2, axis=(1, 2))
+        below = [fluxes.early / size for fluxes, size in zip(self.fluxes, sizes, strict=True) if size > 0]
+        return float(max(self.minimum.error.max(), *below, 0.0))
+
+    @property
     def inverted(self) -> bool:
         """Is a lower bound above its upper one by more than rounding? Then K varies too much for double precision."""
         gap = np.linalg.eigvalsh(self.upper - self.lower)[..., 0]
@@ -86,9 +93,10 @@ def _bracketed(solver: CellSolver, K: FloatArray, tol: float) -> Bracket:
     while bracket.minimum.converged.all() and wanted > _ROUNDING:
         width = _half_width(bracket.lower, bracket.upper)
         enough = max(_SHARE * float(np.maximum(width, tol).min()), _ROUNDING)
-        if (width <= tol).all() or bracket.minimum.error.max() <= enough:
+        early = bracket.early
+        if (width <= tol).all() or early <= enough:
             break
-        wanted = enough
+        wanted = max(0.5 * wanted * enough / early, _ROUNDING)
         bracket = _bracket(solver, K, wanted, bracket.minimum)
     return bracket
 

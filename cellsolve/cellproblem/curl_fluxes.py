@@ -33,7 +33,8 @@ def curl_fluxes(solver: CellSolver, K: FloatArray, tol: float) -> list[Fluxes]:
     form = _CurlForm(space, space.weights * inverse, solver.prepare(method, inverse))
     minimum = conjugate_gradients(form, tol)
     fields = [partial(_field, space, w) for w in minimum.unknowns]
-    return [Fluxes(np.eye(space.dim), D, field) for D, field in zip(minimum.tensor, fields, strict=True)]
+    excess = (minimum.error * np.einsum("brr->b", minimum.tensor)).tolist()
+    return [Fluxes(np.eye(space.dim), *one) for one in zip(minimum.tensor, fields, excess, strict=True)]
 
 
 def _field(space: BoxSpace, w: FloatArray) -> FloatArray:

@@ -18,18 +18,19 @@ from cellsolve.fem.space import FloatArray, flux
 
 __all__ = ["Fluxes", "applied", "gap_densities", "inverse_at"]
 
-
+_ROUNDING = 1e-15  # of the entries of D, relative to its diagonal
 _DEPENDENT = 1e-13  # of the largest energy of fluxes scaled alike: a combination of less is rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fluxes:
     """``mean`` S (d, m) and ``energy`` D (m, m) of m fluxes of one coefficient; ``field`` gives them at the quadrature
-    points (m, d, q)."""
+    points (m, d, q); ``excess``: by how much of D, its trace, iterations stopped too early."""
 
     mean: FloatArray
     energy: FloatArray
     field: Callable[[], FloatArray]
+    excess: float = 0.0
 
     @property
     def shares(self) -> FloatArray:
@@ -49,9 +50,16 @@ class Fluxes:
         return c
 
     @property
+    def early(self) -> float:
+        """What stopping early takes from the lower bound, at most: c^T dD c."""
+        return float(np.linalg.norm(self.shares, 2) ** 2 * self.excess) if len(self.energy) else 0.0
+
+    @property
     def lower(self) -> FloatArray:
-        """S D^-1 S^T (d, d)."""
-        L: FloatArray = self.mean @ self.shares
+        """S D^-1 S^T (d, d), less what the rounding of D may add to it: c^T dD c, |dD_kl| <= eps sqrt(D_kk D_ll)."""
+        c = self.shares
+        scaled = np.sqrt(np.diag(self.energy))[:, None] * c
+        L: FloatArray = self.mean @ c - _ROUNDING * len(c) * (scaled.T @ scaled)
         return 0.5 * (L + L.T)
 
 

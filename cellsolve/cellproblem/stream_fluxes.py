@@ -40,7 +40,8 @@ def stream_fluxes(dual: CellSolver, K: FloatArray, tol: float) -> list[Fluxes]:
     minimum = dual.solve(_turned_inverse(K), tol)
     fields = [partial(_turned_gradients, space, w) for w in minimum.correctors]
     means = [_mean(space, field) for field in fields]
-    return [Fluxes(*one) for one in zip(means, minimum.tensor, fields, strict=True)]
+    excess = minimum.error * np.einsum("brr->b", minimum.tensor)
+    return [Fluxes(*one) for one in zip(means, minimum.tensor, fields, excess.tolist(), strict=True)]
 
 
 def _mean(space: Space, field: partial[FloatArray]) -> FloatArray:

@@ -63,7 +63,8 @@ def group_on_torus(points: Floats, period: Floats, tolerance: float) -> Ints:
 
 def close_pairs(points: Floats, tolerance: float) -> Ints:
     """Pairs (q, 2), i < j, of points (n, d) with |x_i - x_j| <= tolerance, a length."""
-    return np.asarray(KDTree(points).query_pairs(tolerance, output_type="ndarray"), dtype=np.int64)
+    size = max(float(np.abs(points).max(initial=0.0)), np.finfo(float).tiny)  # squares of distances must not overflow
+    return np.asarray(KDTree(points / size).query_pairs(tolerance / size, output_type="ndarray"), dtype=np.int64)
 
 
 def _pairs_on_torus(fractions: Floats, period: Floats, tolerance: float) -> Ints:
