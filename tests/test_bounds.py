@@ -255,3 +255,82 @@ def test_brackets_of_many_are_those_of_each() -> None:
         one = cs.solve_cell_problem(cell, coefficient, order=1, bounds=True)
         assert loewner_gap(many.lower[b], one.upper) >= 0
         np.testing.assert_allclose(many.lower[b], one.lower, rtol=0.1 * one.report.error_estimate)
+
+
+# What was wrong once -----------------------------------------------------------------------------
+
+
+def test_pores_below_the_tolerance_of_matching_have_walls() -> None:
+    """A hole smaller than match_tol counts as no porosity, but stream functions are constant along its walls."""
+    cell = structured_cell("triangle", 16)
+    t = cell.points[cell.elements].mean(axis=1)
+    cell = replace(cell.restricted((np.abs(t - 0.53125) > 0.03125).any(axis=1)), match_tol=0.01)
+    assert cell.porosity == 0.0
+    solution = cs.solve_cell_problem(cell, 1.0, bounds=True)
+    assert loewner_gap(solution.lower, solution.upper) > 0
+    assert solution.upper[0, 0] < 0.9999
+
+
+@pytest.mark.parametrize("method", ["direct", "amg"])
+@pytest.mark.parametrize("contrast", [1e-8, 1e8])
+@pytest.mark.parametrize("halves", [0, 1])
+def test_skewed_laminates_at_any_contrast(contrast, halves, method) -> None:
+    """The dual problem's iterations too go as far as the bracket needs, and rounding inverts no bracket."""
+    cell = structured_cell("triangle", 8, SKEWED[2], halves=halves)
+    solution = cs.solve_cell_problem(
+        cell, {"a": 1.0, "b": contrast}, order=1, bounds=True, tol=1e-10, preconditioner=method
+    )
+    assert loewner_gap(solution.lower, solution.upper) >= -1e-15 * solution.upper.max()
+    assert solution.report.error_estimate < 1e-7
+
+
+def test_inverted_brackets_are_refused(monkeypatch) -> None:
+    monkeypatch.setattr(Fluxes, "lower", property(lambda _: 10.0 * np.eye(2)))
+    with pytest.raises(cs.ConvergenceError, match="the lower bound is above the upper one") as caught:
+        cs.solve_cell_problem(HOLED[0], 1.0, bounds=True)
+    assert caught.value.result.upper is not None
+
+
+def test_adaptive_refinement_is_worth_it() -> None:
+    """At the corners of a checkerboard it takes a fraction of the unknowns of uniform refinement, and few rounds."""
+    cell = structured_cell("triangle", 4)
+    t = cell.points[cell.elements].mean(axis=1)
+    board = replace(cell, tags=((t > 0.5).sum(axis=1) % 2).astype(np.int64), region_names=("a", "b"))
+    ways = {
+        how: cs.solve_cell_problem(board, {"a": 1.0, "b": 10.0}, refine=how, tol=1e-2)
+        for how in ("adaptive", "uniform")
+    }
+    assert ways["adaptive"].report.n_dofs < 0.1 * ways["uniform"].report.n_dofs
+    for solution in ways.values():
+        assert loewner_gap(solution.lower, np.sqrt(10.0) * np.eye(2)) >= 0
+        assert solution.tensor[0, 0] == pytest.approx(np.sqrt(10.0), rel=1e-3)
+
+
+def test_refinement_that_does_not_reach_its_tolerance_says_so(monkeypatch) -> None:
+    monkeypatch.setattr("cellsolve.cellproblem.refinement._MOST_UNKNOWNS", 500)
+    with pytest.raises(cs.ConvergenceError, match=r"half width is .* on the finest space, MeshSpace") as caught:
+        cs.solve_cell_problem(HOLED[0], 1.0, refine="uniform", tol=1e-6)
+    assert caught.value.result.report.n_dofs <= 500
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"bounds": "yes"}, "got bounds = 'yes', needed True or False"),
+        ({"refine": "once"}, "got refine = 'once', needed one of uniform, adaptive or None"),
+        ({"order": "2"}, "got order = '2', needed 1 to 4 on triangle"),
+        ({"order": True}, "got order = True, needed 1 to 4 on triangle"),
+        ({"tol": True}, "got tol = True"),
+    ],
+)
+def test_wrong_arguments_are_said(wrong, words) -> None:
+    with pytest.raises(cs.CellsolveError, match=words):
+        cs.solve_cell_problem(HOLED[0], 1.0, **wrong)
+
+
+def test_contrasts_beyond_double_precision_are_refused() -> None:
+    cell = structured_cell("triangle", 2, halves=0)
+    with pytest.raises(
+        cs.CoefficientError, match=r"varies from 1.0e-300 to 1.0e\+300; needed a contrast up to 1e\+100"
+    ):
+        cs.solve_cell_problem(cell, {"a": 1e-300, "b": 1e300})

@@ -53,6 +53,7 @@ def test_a_claim_fails_when_the_bound_is_missed() -> None:
 def test_bounds_wrong_by_a_millionth_are_seen(end: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = getattr(Bracket, end).fget
     monkeypatch.setattr(Bracket, end, property(lambda self: factor * honest(self)))
+    monkeypatch.setattr(Bracket, "inverted", False)  # which would refuse them at once
     claims = composites.laminate_claims(("triangle", "tetra"), (1e2,)) + brackets.gap_orders(0)[0]
     claims += brackets.random_claims(25) + checkerboard.contrast_claims(2, (2,))
     failed = " ".join(claim.name for claim in claims if not claim.passed)
@@ -69,6 +70,7 @@ def test_bounds_wrong_by_a_millionth_are_seen(end: str, factor: float, monkeypat
 def test_claims_about_holes_fail_where_bounds_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Bracket.lower.fget
     monkeypatch.setattr(Bracket, "lower", property(lambda self: 1.05 * honest(self)))
+    monkeypatch.setattr(Bracket, "inverted", False)
     assert not composites.square_hole_claims(0.02)[0].passed
 
 
@@ -117,7 +119,6 @@ def test_random_problems_are_of_many_kinds_and_the_same_every_time() -> None:
     assert again.label == drawn[7].label
 
 
-@pytest.mark.xfail(strict=True, reason="fluxes that are rounding errors alone are scaled up to a lower bound")
 @pytest.mark.parametrize("bend", [0.1, 0.45, 0.46])
 def test_cells_that_touch_at_corners_have_no_lower_bound_above_a_finer_upper_one(bend: float) -> None:
     """Two boxes of eight: no flux passes a corner, K_hom is zero. Of tetrahedra the bound was 0.138, and 0.077 the

@@ -45,7 +45,7 @@ def random_problem(random: np.random.Generator) -> Problem:
     dim = 3 if shape in ("tetra", "hexahedron") else 2
     layered = random.random() < 0.2
     n = int(random.integers(2, _MOST[shape] + 1))
-    regions = _layers(random, dim, n) if layered else _drawn(random, random.choice([0.0, 0.2, 0.5]))
+    regions = _layers(random, dim, n) if layered else _drawn(random, random.choice([0.0, 0.2, 0.5, 0.7]))
     cell = grid_cell(shape, n, regions, _period(random, dim))
     if shape in ("triangle", "tetra") and not layered:
         cell = wavy(cell, random.uniform(0.0, 0.5))

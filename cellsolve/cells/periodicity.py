@@ -19,7 +19,7 @@ from cellsolve.cells.sides import (
     match_plane_sides,
     mismatch,
 )
-from cellsolve.cells.tilings import Tiling, find_tiling, unjoined_facets
+from cellsolve.cells.tilings import SLIT, Tiling, find_tiling, unjoined_facets
 from cellsolve.cells.unit_cell import UnitCell
 from cellsolve.errors import MeshError, PeriodicityError
 
@@ -32,7 +32,6 @@ __all__ = [
     "match_sides",
 ]
 
-_SLIT = 0.05
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -65,7 +64,7 @@ def match_sides(cell: UnitCell) -> tuple[SideReport, ...]:
 
 def _misses_narrowly(cell: UnitCell, tiling: Tiling) -> bool:
     """A side as a whole misses its opposite by a slit; not so where the period does not fit the mesh at all."""
-    narrow = tiling.gaps.max() <= _SLIT * cell.size and cell.volumes.sum() <= 1.01 * cell.volume
+    narrow = tiling.gaps.max() <= SLIT * cell.size and cell.volumes.sum() <= 1.01 * cell.volume
     return bool(narrow and tiling.covers and not has_plane_sides(cell, slack=0.01))
 
 

@@ -19,7 +19,7 @@ from cellsolve.cells.matching import FacetMatch, match_facets
 from cellsolve.cells.shapes import Floats, Ints, Shape
 from cellsolve.cells.unit_cell import UnitCell
 
-__all__ = ["Tiling", "find_tiling", "unjoined_facets"]
+__all__ = ["SLIT", "Tiling", "find_tiling", "unjoined_facets"]
 
 _OUTSIDE = 1e-3
 """How far outside a facet we look, at most, as a fraction of its size."""
@@ -27,7 +27,7 @@ _FLAT = 1e-5
 """Nodes lie in a plane within this fraction of the size of facets."""
 _FAIR = 0.15
 """A side with less than this fraction of the facets of the largest one touches by chance."""
-_SLIT = 0.05
+SLIT = 0.05
 """Facets that miss a partner by less than this fraction of their size miss it by mistake."""
 
 
@@ -130,7 +130,7 @@ def _near_misses(
     alone = np.flatnonzero(match.alone)
     if len(alone):
         some = boundary_part(boundary, alone)
-        loose = match_facets(points, some, period, _SLIT * float(some.sizes.min()))
+        loose = match_facets(points, some, period, SLIT * float(some.sizes.min()))
         beyond = (loose.partner >= 0) & loose.shift.any(axis=1)
         found[alone], shift[alone] = beyond, loose.shift
     return found, shift
