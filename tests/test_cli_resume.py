@@ -111,6 +111,16 @@ def test_a_failure_that_is_not_the_file_is_done_again(solved, name, monkeypatch)
     assert solved == ["interval.msh"] * 2
 
 
+def test_a_row_of_numbers_that_no_run_writes_is_done_again(solved):
+    batch("interval.msh", "square.msh", "-k", "1", "-o", "t.csv")
+    lines = Path("t.csv").read_text().splitlines(keepends=True)
+    names, values = lines[0].rstrip().split(","), lines[1].rstrip("\r\n").split(",")
+    values[names.index("K00")] = "nan"
+    Path("t.csv").write_text(lines[0] + ",".join(values) + "\n" + lines[2])
+    assert batch("interval.msh", "square.msh", "-k", "1", "-o", "t.csv", "--resume").exit_code == 0
+    assert solved[2:] == ["interval.msh"]
+
+
 def test_a_torn_row_is_done_again(solved, name):
     batch("interval.msh", "square.msh", "-k", "1", "-o", name)
     whole = Path(name).read_bytes()

@@ -376,3 +376,16 @@ def test_elements_that_overlap_are_refused():
     check_elements(cell)
     with pytest.raises(MeshError, match=r"the elements cover 1\.125 times the period, needed at most 1"):
         check_coverage(cell)
+
+
+def test_a_mesh_of_several_periods_is_refused():
+    """2 x 2 copies of a square with a hole, of which a period twice the size of the square is said to be enough."""
+    n = 8
+    cell = grid_cell("triangle", n)
+    t = cell.points[cell.elements].mean(axis=1) * 2 % 1
+    holed = cell.restricted(((t - 0.5) ** 2).sum(axis=1) > 0.17)
+    assert holed.porosity >= 0.5
+    check_coverage(holed)
+    small = replace(holed, period=np.array([[0.5, 0.5], [0.5, -0.5]]))
+    with pytest.raises(MeshError, match=r"elements lie on translates of others, needed each once"):
+        check_coverage(small)

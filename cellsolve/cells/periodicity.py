@@ -127,8 +127,8 @@ def check_coverage(cell: UnitCell) -> None:
 
 
 def _refuse_copies(cell: UnitCell) -> None:
-    """Elements at the same place modulo the lattice, on cells that leave room for them: the period is too small."""
-    if cell.porosity == 0.0:
+    """Elements at the same place modulo the lattice: the period is too small. A mesh in one box of it has none."""
+    if has_plane_sides(cell):
         return
     classes = periodic_classes(cell.points[cell.elements].mean(axis=1), cell.period, cell.match_tol)
     copies = len(classes) - len(np.unique(classes))
