@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellsolve.cells import UnitCell, find_pieces, spanned_space
-from cellsolve.fem.lifting import lift_links
+from cellsolve.cells import UnitCell, find_pieces, lift_links, spanned_space
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
@@ -57,4 +56,5 @@ def in_all_directions(space: MeshSpace, correctors: FloatArray) -> FloatArray:
     steps = (places[:, 1:] - places[:, :1]).reshape(-1, space.dim)
     lift = lift_links(first, dofs[:, 1:].ravel(), steps, space.n_dofs)
     inside: FloatArray = np.einsum("mi,bmn->bin", Q, correctors)
-    return inside - across @ lift.places.T
+    result: FloatArray = inside - across @ lift.places.T
+    return result

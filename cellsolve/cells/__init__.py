@@ -8,6 +8,7 @@ from cellsolve.cells.curved import middle_owners
 from cellsolve.cells.detection import detect_period
 from cellsolve.cells.inspection import CellReport, inspect_cell
 from cellsolve.cells.lattices import periodic_classes
+from cellsolve.cells.lifting import Lift, lift_links
 from cellsolve.cells.mesh_files import read_cell
 from cellsolve.cells.periodicity import SideReport, check_periodicity
 from cellsolve.cells.quality import cell_quality
@@ -19,6 +20,7 @@ from cellsolve.cells.unit_cell import UnitCell, straightened
 __all__ = [
     "BoxCell",
     "CellReport",
+    "Lift",
     "Piece",
     "SideReport",
     "UnitCell",
@@ -29,6 +31,7 @@ __all__ = [
     "directions",
     "find_pieces",
     "inspect_cell",
+    "lift_links",
     "middle_owners",
     "periodic_classes",
     "read_cell",

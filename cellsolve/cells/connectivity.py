@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from cellsolve.cells.facets import facet_keys, find_boundary
 from cellsolve.cells.lattices import group_on_torus
+from cellsolve.cells.lifting import Lift, lift_links, link_pieces
 from cellsolve.cells.matching import match_facets
 from cellsolve.cells.shapes import Floats, Ints
 from cellsolve.cells.sides import length_tolerance
@@ -63,10 +62,11 @@ def find_pieces(cell: UnitCell, within: NDArray[np.bool_] | None = None) -> tupl
     if not len(rows):
         return ()
     graph, start = _graph(cell, rows)
-    parts, labels = _components(graph)
-    of_element = labels[start]
+    lift = lift_links(*graph)
+    parts = int(lift.pieces.max()) + 1
+    of_element = lift.pieces[start]
     fractions = np.bincount(of_element, weights=cell.volumes[rows], minlength=parts) / cell.volume
-    turns = _windings(graph, labels, parts)
+    turns = _bases(lift, graph.tail, parts)
     order = np.argsort(-np.round(fractions / fractions.max(), 12), kind="stable")
     number = np.empty(parts, dtype=np.int64)
     number[order] = np.arange(parts)
@@ -111,13 +111,9 @@ def count_weak_joints(cell: UnitCell) -> int:
     paired = np.flatnonzero(~match.alone)
     first = np.concatenate([owners[same], boundary.owners[paired]])
     second = np.concatenate([owners[same + 1], boundary.owners[match.partner[paired]]])
-    by_facets = connected_components(_links(first, second, len(cell.elements)), directed=False)[0]
+    by_facets = link_pieces(first, second, len(cell.elements))[0]
     graph, _ = _graph(cell, np.arange(len(cell.elements)))
-    return int(by_facets - _components(graph)[0])
-
-
-def _links(first: Ints, second: Ints, count: int) -> coo_array:
-    return coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(count, count))
+    return by_facets - link_pieces(graph.tail, graph.head, graph.classes)[0]
 
 
 def _graph(cell: UnitCell, rows: Ints) -> tuple[_Graph, Ints]:
@@ -146,47 +142,14 @@ def _folded_nodes(cell: UnitCell) -> tuple[Ints, Ints]:
     return labels, offsets
 
 
-def _components(graph: _Graph) -> tuple[int, Ints]:
-    parts, labels = connected_components(_links(graph.tail, graph.head, graph.classes), directed=False)
-    return int(parts), labels.astype(np.int64)
-
-
-def _windings(graph: _Graph, labels: Ints, parts: int) -> list[Ints]:
-    """Bases (r, d) of the windings of each component: what closing the edges of a spanning tree adds."""
-    dim = graph.gain.shape[1]
-    potential = _potential(graph, labels, parts)
-    turns = potential[graph.tail] + graph.gain - potential[graph.head]
-    closed = turns.any(axis=1)
-    found = np.unique(np.column_stack([labels[graph.tail[closed]], turns[closed]]), axis=0)
-    bases = [np.zeros((0, dim), dtype=np.int64)] * parts
+def _bases(lift: Lift, tail: Ints, parts: int) -> list[Ints]:
+    """Bases (r, d) of the windings of each piece."""
+    closed = lift.windings.any(axis=1)
+    found = np.unique(np.column_stack([lift.pieces[tail[closed]], lift.windings[closed]]), axis=0)
+    bases = [np.zeros((0, lift.windings.shape[1]), dtype=np.int64)] * parts
     for part in np.unique(found[:, 0]).tolist():
         bases[part] = _integer_basis(found[found[:, 0] == part, 1:])
     return bases
-
-
-def _potential(graph: _Graph, labels: Ints, parts: int) -> Ints:
-    """Lattice offsets (count, d) along a spanning tree of each component: phi(head) = phi(tail) + gain."""
-    root = graph.classes
-    starts = np.unique(labels, return_index=True)[1]
-    tail, head = np.append(graph.tail, np.full(parts, root)), np.append(graph.head, starts)
-    links = csr_array(_links(tail, head, root + 1))
-    parents = breadth_first_order(links, root, directed=False)[1].astype(np.int64)
-    parents[root] = root
-    potential = _tree_gains(graph, parents)
-    while (parents != root).any():
-        potential += potential[parents]
-        parents = parents[parents]
-    return np.asarray(potential[:-1])
-
-
-def _tree_gains(graph: _Graph, parents: Ints) -> Ints:
-    """Gains (count + 1, d) of the steps to each class from its parent, 0 from the root."""
-    base = graph.classes + 1
-    gains = np.zeros((base, graph.gain.shape[1]), dtype=np.int64)
-    for tail, head, sign in ((graph.tail, graph.head, 1), (graph.head, graph.tail, -1)):
-        step = np.flatnonzero(parents[head] == tail)
-        gains[head[step]] = sign * graph.gain[step]
-    return gains
 
 
 def _integer_basis(rows: Ints) -> Ints:

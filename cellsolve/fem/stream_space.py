@@ -16,10 +16,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.cells import UnitCell
+from cellsolve.cells import Lift, UnitCell, lift_links
 from cellsolve.fem.facets import number_facets, walls
 from cellsolve.fem.lagrange import element_corners, reference_nodes
-from cellsolve.fem.lifting import Lift, lift_links
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.numbering import Numbering
 from cellsolve.fem.space import FloatArray
