@@ -87,7 +87,7 @@ def test_equilibrated_fluxes_are_admissible_whatever_the_correctors(cell, order,
 def test_stream_functions_are_admissible(cell, order, tensor) -> None:
     solver = CellSolver(MeshSpace(cell, order))
     K = coefficient_on(solver.space, tensor)
-    (fluxes,) = stream_fluxes(stream_solver(solver), K[None], 1e-4)
+    (fluxes,) = stream_fluxes(stream_solver(solver), K[None], 1e-4, np.eye(2)[None])
     assert_admissible(solver.space, fluxes, K)
     assert loewner_gap(fluxes.lower, solver.solve(K[None], 1e-12).tensor[0]) >= -1e-12
 
@@ -107,7 +107,7 @@ def test_equilibrated_fluxes_are_nearly_the_best(order) -> None:
     K = coefficient_on(solver.space, False)
     minimum = solver.solve(K[None], 1e-12)
     patches = equilibrated_fluxes(solver.space, K, minimum.correctors[0])
-    (best,) = stream_fluxes(stream_solver(solver), K[None], 1e-12)
+    (best,) = stream_fluxes(stream_solver(solver), K[None], 1e-12, np.eye(2)[None])
     gaps = [np.trace(minimum.tensor[0] - fluxes.lower) for fluxes in (best, patches)]
     assert gaps[0] * (1 - 1e-9) <= gaps[1] <= 1.3 * gaps[0]
 
@@ -207,7 +207,7 @@ def early_limit(cell: UnitCell, coefficient: dict[str, float]) -> float:
     K = np.array(list(coefficient.values()))[solver.space.tags]
     minimum = solver.solve(K[None], 1e-13)
     if cell.dim == 2:
-        (fluxes,) = stream_fluxes(stream_solver(solver), K[None], 1e-13)
+        (fluxes,) = stream_fluxes(stream_solver(solver), K[None], 1e-13, np.eye(2)[None])
     else:
         fluxes = equilibrated_fluxes(solver.space, K, minimum.correctors[0])
     gap, total = minimum.tensor[0] - fluxes.lower, minimum.tensor[0] + fluxes.lower
@@ -282,7 +282,7 @@ def test_skewed_laminates_at_any_contrast(contrast, halves, method) -> None:
         cell, {"a": 1.0, "b": contrast}, order=1, bounds=True, tol=1e-10, preconditioner=method
     )
     assert loewner_gap(solution.lower, solution.upper) >= -1e-15 * solution.upper.max()
-    assert solution.report.error_estimate < 1e-7
+    assert solution.report.error_estimate < 1e-10
 
 
 def test_inverted_brackets_are_refused(monkeypatch) -> None:

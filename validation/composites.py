@@ -4,8 +4,7 @@ laminate across n: harmonic mean along n, arithmetic across (tensors: Milton 200
 square hole of area 1/4: 1/sqrt 3 (Obnosov 1999);    holes and perfect conductors: K[inf] = K[0] / det K[0] (Keller)
 islands change nothing;    what does not percolate conducts exactly nothing
 
-A tensor of eigenvalues 1 and c, c > 1, in doubles is off by 1e-16 c in the small one, and so is what is computed of it:
-errors are relative to the norm, and allowed to be 1e-10 or 1e-15 c, whichever is more.
+A tensor of eigenvalues 1 and c, c > 1, in doubles is off by 1e-16 c in the small one: errors are relative to the norm.
 """
 
 from __future__ import annotations
@@ -46,7 +45,6 @@ def laminate_claims(shapes: tuple[str, ...], contrasts: tuple[float, ...]) -> li
     for shape, contrast in product(shapes, contrasts):
         d = SHAPES[shape]
         drawn = [A @ A.T / d + 0.3 * np.eye(d) for A in random.normal(size=(2, d, d))]
-        rounding = max(1e-10, 1e-15 * max(contrast, 1.0 / contrast))
         for label, period in (("laminate", np.eye(d)), ("rotated laminate", SKEW[d])):
             cell = grid_cell(shape, 4, layers, period)
             for kind, K in (("scalars", [np.eye(d), np.eye(d)]), ("tensors", drawn)):

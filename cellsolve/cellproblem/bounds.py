@@ -137,7 +137,7 @@ def _fluxes(solver: CellSolver, K: FloatArray, minimum: CellMinimum, tol: float)
         return [_constant_flux(T, space) for T in minimum.tensor]
     if space.dim == 2:
         dual = stream_solver(solver)
-        parts = [stream_fluxes(dual, K[rows], tol) for rows in batches(dual, K)]
+        parts = [stream_fluxes(dual, K[rows], tol, minimum.tensor[rows]) for rows in batches(dual, K)]
         return [fluxes for part in parts for fluxes in part]
     if isinstance(space, BoxSpace):
         return [fluxes for rows in batches(solver, K) for fluxes in curl_fluxes(solver, K[rows], tol)]

@@ -20,6 +20,7 @@ from cellsolve.linalg.solver import CellSolver
 
 __all__ = ["stream_fluxes", "stream_solver"]
 
+_STRETCHED = 1e3  # ratio of the axes of a tensor
 _R = np.array([[0.0, -1.0], [1.0, 0.0]])
 
 
@@ -31,8 +32,28 @@ def stream_solver(solver: CellSolver) -> CellSolver:
     return CellSolver(StreamSpace(space.cell, space.order), solver.method)
 
 
-def stream_fluxes(dual: CellSolver, K: FloatArray, tol: float) -> list[Fluxes]:
-    """Fluxes of coefficients K, (B, q) or (B, d, d, q), by dual problems solved to an error ``tol`` at least."""
+def stream_fluxes(dual: CellSolver, K: FloatArray, tol: float, tensors: FloatArray) -> list[Fluxes]:
+    """Fluxes of coefficients K, (B, q) or (B, d, d, q), by dual problems solved to an error ``tol`` at least.
+
+    ``tensors`` (B, m, m): effective tensors or near ones. Where one is much larger in one direction than in the other,
+    fluxes along its axes: others have energies in which those of the smaller one would drown.
+    """
+    stretched = np.linalg.cond(tensors) > _STRETCHED
+    if not (stretched.any() and type(dual.space) is MeshSpace):
+        return _fluxes(dual, K, tol)
+    each = [_along_axes(dual, T) if far else dual for T, far in zip(tensors, stretched, strict=True)]
+    return [_fluxes(solver, K[b : b + 1], tol)[0] for b, solver in enumerate(each)]
+
+
+def _along_axes(dual: CellSolver, T: FloatArray) -> CellSolver:
+    """The solver of dual problems whose fluxes have their means along the axes of T."""
+    space = dual.space
+    assert isinstance(space, MeshSpace)
+    axes = np.linalg.eigh(T)[1].T @ space.directions  # rows
+    return CellSolver(MeshSpace(space.cell, space.order, axes @ _R), dual.method)
+
+
+def _fluxes(dual: CellSolver, K: FloatArray, tol: float) -> list[Fluxes]:
     space = dual.space
     if not len(space.imposed):
         nothing = np.zeros((2, 0))

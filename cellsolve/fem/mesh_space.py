@@ -69,7 +69,11 @@ class MeshSpace:
     def potentials(self, part: slice) -> FloatArray:
         """Imposed potentials at the nodes of some elements (.., local, m), up to a constant an element."""
         places = self.elements.places(part)
-        return places if len(self.directions) == self.dim else places @ self.directions.T
+        return places if self._along_axes else places @ self.directions.T
+
+    @cached_property
+    def _along_axes(self) -> bool:
+        return np.array_equal(self.directions, np.eye(self.dim))
 
     @cached_property
     def pieces(self) -> IntArray | None:
