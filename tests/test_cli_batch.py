@@ -305,7 +305,10 @@ def test_a_default_serves_meshes_without_the_named_region():
     assert float(line["K00"]) == pytest.approx(LAMINATE, rel=1e-12)
     assert float(plane["K00"]) == pytest.approx(1.0, rel=1e-12)
     assert "warning: no cell of this batch has a region misspelt" in result.stderr
-    assert "warning: square.msh has cell, but none of b: it took the default throughout." in result.stderr
+    assert "square.msh has" not in result.stderr
+    result = batch("interval.msh", "square_inclusion.msh", "-k", "1", "-k", "b=4")
+    words = "warning: square_inclusion.msh has inclusion, matrix, but none of b: it took the default throughout."
+    assert words in result.stderr
     assert "interval.msh has" not in result.stderr
     assert "has a region b" not in result.stderr
 

@@ -139,9 +139,9 @@ def _aligned(entries: list[float]) -> list[str]:
 
 
 def _warn_of_defaults(outcomes: Sequence[Outcome], named: set[str]) -> None:
-    """Cells that have none of the regions that were named, and that others have: they took the default everywhere."""
+    """Composites that have none of the regions that were named, and that other cells have: they took the default."""
     for outcome in outcomes:
-        if named and outcome.regions and not named & outcome.regions:
+        if named and len(outcome.regions) > 1 and not named & outcome.regions:
             has, wanted = ", ".join(sorted(outcome.regions)), ", ".join(sorted(named))
             mesh = outcome.row["mesh"]
             click.echo(f"warning: {mesh} has {has}, but none of {wanted}: it took the default throughout.", err=True)
