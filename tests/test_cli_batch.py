@@ -306,6 +306,7 @@ def test_a_default_serves_meshes_without_the_named_region():
     assert float(plane["K00"]) == pytest.approx(1.0, rel=1e-12)
     assert "warning: no cell of this batch has a region misspelt" in result.stderr
     assert "square.msh has" not in result.stderr
+    shutil.copy(MESHES / "square_inclusion.msh", ".")
     result = batch("interval.msh", "square_inclusion.msh", "-k", "1", "-k", "b=4")
     words = "warning: square_inclusion.msh has inclusion, matrix, but none of b: it took the default throughout."
     assert words in result.stderr
