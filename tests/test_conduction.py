@@ -155,3 +155,26 @@ def test_full_cells_are_not_searched() -> None:
     part = conducting_part(cell)
     assert part.cell is cell
     np.testing.assert_array_equal(part.directions, np.eye(3))
+
+
+# Particles in porous cells ----------------------------------------------------------------------
+
+
+def test_particles_caught_in_islands_take_no_part() -> None:
+    V = cs.Potential("cos(2*pi*y1[0]) + 0.3*x[0]", dim=2, scales=1)
+    with_island = solid("triangle", 8, lambda t: holed(t) | within(t, 0.375, 0.625))
+    one, other = (
+        cs.homogenize(V, sigma=1.0, tol=0.3, cells=[cell]).evaluate([[0.1, 0.2]])
+        for cell in (solid("triangle", 8, holed), with_island)
+    )
+    np.testing.assert_allclose(other.diffusion, one.diffusion, rtol=1e-12)
+    np.testing.assert_allclose(other.partition_function, one.partition_function, rtol=1e-12)
+
+
+def test_cells_that_particles_cannot_cross_are_refused() -> None:
+    V = cs.Potential("cos(2*pi*y1[0])", dim=2, scales=1)
+    with pytest.raises(cs.MeshError, match=r"particles can cross the cell in 1 of 2 directions \(\[\[1.0, 0.0"):
+        cs.homogenize(V, sigma=1.0, cells=[solid("triangle", 6, wavy_layer)])
+    loose = replace(structured_cell("triangle", 2), periodicity="mortar")
+    with pytest.raises(cs.MeshError, match="got a cell whose sides do not match"):
+        cs.homogenize(V, sigma=1.0, cells=[loose])

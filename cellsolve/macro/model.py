@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.cells import BoxCell, box_cell
+from cellsolve.cells import BoxCell
 from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
+from cellsolve.macro.cells import cells_of_levels
 from cellsolve.macro.chunks import Evaluation
 from cellsolve.macro.effective import Effective, Report, effective_coefficients
 from cellsolve.macro.grid import grid_points, to_dataset
@@ -51,8 +52,9 @@ def homogenize(
         dX = -M grad Psi dt + sigma div M dt + sqrt(2 sigma M) dW                               (18)
 
     ``sigma`` = k_B T > 0, in the unit of V. ``tol``: relative error wanted of M. ``cells``: the unit cell of each
-    y_1 .. y_N, or one for all; by default unit boxes whose resolution is chosen to meet ``tol``. On a mesh, or a box
-    with n and order given, the resolution stays, and ``error_estimate`` says what it is worth. Resolution is chosen by
+    y_1 .. y_N, or one for all; by default unit boxes whose resolution is chosen to meet ``tol``. Islands of porous
+    cells take no part in M and Z. On a mesh, or a box with n and order given, the resolution stays, and
+    ``error_estimate`` says what it is worth. Resolution is chosen by
     comparison at probes and at the hardest problems met; features of V1 narrower than 1/4096 of a period (d = 1), 1/128
     (d = 2) or 1/32 (d = 3) can escape.
 
@@ -68,7 +70,7 @@ def homogenize(
         )
     if bounds:
         raise CoefficientError("got bounds = True, but brackets of M are not available yet. Leave it out.")
-    return EffectiveModel(V, _positive("sigma", sigma), _tolerance(tol), _cells(V, cells))
+    return EffectiveModel(V, _positive("sigma", sigma), _tolerance(tol), cells_of_levels(V, cells))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,21 +253,3 @@ def _tolerance(tol: float) -> float:
     if not 1e-13 <= tol < 1:
         raise CoefficientError(f"got tol = {tol!r}, needed a relative error between 1e-13 and 1.")
     return tol
-
-
-def _cells(V: Potential, cells: Sequence[Cell] | Cell | None) -> tuple[Cell, ...]:
-    """One cell a level, of the right dimension."""
-    if cells is None:
-        return (box_cell(V.dim),) * V.scales
-    given = tuple(cells) if isinstance(cells, Sequence) and not isinstance(cells, str) else (cells,)
-    if len(given) == 1:
-        given *= V.scales
-    if len(given) != V.scales:
-        raise CoefficientError(f"got {len(given)} cells for {V.scales} scales, needed one for each or one for all.")
-    for k, cell in enumerate(given, start=1):
-        if getattr(cell, "dim", None) != V.dim:
-            raise CoefficientError(
-                f"the cell of y{k} is {getattr(cell, 'name', cell)!r}, needed a cell in {V.dim} dimensions. "
-                "Give a cell of read_cell or box_cell."
-            )
-    return given
