@@ -10,7 +10,7 @@ from cellsolve.cellproblem import patch_energies
 from cellsolve.cellproblem.equilibration import equilibrated_fluxes
 from cellsolve.cellproblem.fluxes import Fluxes
 from cellsolve.cellproblem.imbalance import balance
-from cellsolve.cellproblem.patch_energies import Loops
+from cellsolve.cellproblem.patch_energies import Loops, _least
 from cellsolve.cellproblem.patches import Group, find_patches
 from cellsolve.cellproblem.spanning_tree import carry_off, outflows, spanning_forest
 from cellsolve.cells import UnitCell
@@ -212,3 +212,10 @@ def test_modes_have_no_mean_but_for_the_first() -> None:
     gram = elements.modes.T @ elements.modes
     np.testing.assert_allclose(gram, 3.0 * np.eye(3), atol=1e-14)
     np.testing.assert_allclose(elements.modes[:, 0], 1.0)
+
+
+def test_patches_whose_systems_are_singular_in_rounding_have_least_solutions() -> None:
+    """A raw LinAlgError once, for tensors at a contrast of 1e8: admissible fluxes are found all the same."""
+    regular, singular = np.diag([2.0, 4.0]), np.array([[1.0, 1.0], [1.0, 1.0]])
+    rhs = np.array([[[2.0], [4.0]], [[2.0], [2.0]]])
+    np.testing.assert_allclose(_least(np.stack([regular, singular]), rhs)[..., 0], [[1.0, 1.0], [1.0, 1.0]])

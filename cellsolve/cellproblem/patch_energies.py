@@ -203,9 +203,19 @@ def _solved(matrix: FloatArray, rhs: FloatArray, column: IntArray) -> FloatArray
     """Solutions (g, s, c, m) at columns (g, s, c) of systems (g, size, size), zero at column ``size``."""
     g, size, m = rhs.shape
     padded = np.zeros((g, size + 1, m))
-    padded[:, :size] = np.linalg.solve(matrix, rhs)
+    padded[:, :size] = _least(matrix, rhs)
     values: FloatArray = padded.reshape(-1, m).take(column + (np.arange(g) * (size + 1))[:, None, None], axis=0)
     return values
+
+
+def _least(matrix: FloatArray, rhs: FloatArray) -> FloatArray:
+    """Solutions of symmetric systems. Where rounding makes one singular, at extreme contrasts, the least one: fluxes
+    stay admissible, for the constraints do not depend on it or are met afterwards."""
+    try:
+        return np.linalg.solve(matrix, rhs)
+    except np.linalg.LinAlgError:
+        least: FloatArray = np.linalg.pinv(matrix, hermitian=True) @ rhs
+        return least
 
 
 def _send_home(delta: FloatArray, group: Group, source: FloatArray) -> None:
