@@ -212,10 +212,9 @@ def _least(matrix: FloatArray, rhs: FloatArray) -> FloatArray:
     """Solutions of symmetric systems. Where rounding makes one singular, at extreme contrasts, the least one: fluxes
     stay admissible, for the constraints do not depend on it or are met afterwards."""
     try:
-        return np.linalg.solve(matrix, rhs)
+        return np.asarray(np.linalg.solve(matrix, rhs), dtype=float)
     except np.linalg.LinAlgError:
-        least: FloatArray = np.linalg.pinv(matrix, hermitian=True) @ rhs
-        return least
+        return np.asarray(np.linalg.pinv(matrix, hermitian=True) @ rhs, dtype=float)
 
 
 def _send_home(delta: FloatArray, group: Group, source: FloatArray) -> None:
