@@ -39,10 +39,8 @@ class Face:
 
     @property
     def measures(self) -> Floats:
-        """(f,), the unit square having measure 1; of a polygon by the shoelace formula."""
-        if self.corners.shape[2] == 1:
-            return np.abs(self.corners[:, 1, 0] - self.corners[:, 0, 0])
-        return np.abs(_area(self.corners))
+        """(f,), the unit square having measure 1."""
+        return _measures(self.corners)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,9 +65,14 @@ class Overlaps:
     @property
     def measures(self) -> Floats:
         """(o,), as `Face.measures`."""
-        if self.pieces.shape[1] == 2:
-            return np.abs(self.pieces[:, 1, 0] - self.pieces[:, 0, 0])
-        return np.abs(_area(self.pieces))
+        return _measures(self.pieces)
+
+
+def _measures(corners: Floats) -> Floats:
+    """Measures (f,) of lines, or of polygons by the shoelace formula; corners (f, k, d-1)."""
+    if corners.shape[2] == 1:
+        return np.abs(corners[:, 1, 0] - corners[:, 0, 0])
+    return np.abs(_area(corners))
 
 
 def on_planes(cell: UnitCell, places: Floats) -> tuple[Bools, Bools]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellsolve.cells.lattices import periodic_classes
+from cellsolve.cells.lattices import fold_copies, periodic_classes
 from cellsolve.cells.shapes import Floats, Ints
 from cellsolve.cells.unit_cell import UnitCell
 
@@ -57,15 +57,8 @@ def torus_edges(cell: UnitCell) -> TorusEdges:
     labels = periodic_classes(cell.points, cell.period, cell.match_tol)
     copied = (np.bincount(labels) > 1)[labels]
     seam = np.flatnonzero(copied[ends[:, 0]] & copied[ends[:, 1]])
-    first = np.arange(len(ends))
-    if len(seam):
-        classes = periodic_classes(midpoints(cell.points, ends[seam]), cell.period, cell.match_tol)
-        _, firsts = np.unique(classes, return_index=True)
-        first[seam] = seam[firsts[classes]]
-    leader = np.flatnonzero(first == np.arange(len(ends)))
-    folded = np.empty(len(ends), dtype=np.int64)
-    folded[leader] = np.arange(len(leader))
-    return TorusEdges(number, ends, folded[first], leader)
+    places = midpoints(cell.points, ends[seam])
+    return TorusEdges(number, ends, *fold_copies(len(ends), seam, places, cell.period, cell.match_tol))
 
 
 def number_edges(elements: Ints, pairs: Ints, n: int) -> tuple[Ints, Ints, Ints]:

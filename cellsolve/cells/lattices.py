@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 from cellsolve.cells.shapes import Floats, Ints
 from cellsolve.errors import MeshError
 
-__all__ = ["as_period", "close_pairs", "group_on_torus", "longest_vector", "periodic_classes"]
+__all__ = ["as_period", "close_pairs", "fold_copies", "group_on_torus", "longest_vector", "periodic_classes"]
 
 
 def as_period(name: str, period: ArrayLike, dim: int) -> Floats:
@@ -59,6 +59,19 @@ def group_on_torus(points: Floats, period: Floats, tolerance: float) -> Ints:
     pairs = _pairs_on_torus(fractions, period, tolerance)
     graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(len(points),) * 2)
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def fold_copies(count: int, seam: Ints, places: Floats, period: Floats, tolerance: float) -> tuple[Ints, Ints]:
+    """Numbers (count,) on the torus of things, of which those of ``seam`` (s,), at ``places`` (s, d), may be copies of
+    each other, and one thing (t,) for each number; in the order of first appearance."""
+    first = np.arange(count)
+    if len(seam):
+        classes = periodic_classes(places, period, tolerance)
+        first[seam] = seam[np.unique(classes, return_index=True)[1]][classes]
+    leader = np.flatnonzero(first == np.arange(count))
+    number = np.empty(count, dtype=np.int64)
+    number[leader] = np.arange(len(leader))
+    return number[first], leader
 
 
 def close_pairs(points: Floats, tolerance: float) -> Ints:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.cells import UnitCell, periodic_classes
-from cellsolve.fem.numbering import number_distinct
+from cellsolve.cells import UnitCell, fold_copies, number_sets
 from cellsolve.fem.space import FloatArray
 
 __all__ = ["number_facets", "other_sides", "walls"]
@@ -16,16 +15,12 @@ IntArray = npt.NDArray[np.int64]
 
 def number_facets(cell: UnitCell, corners: IntArray, facets: IntArray) -> IntArray:
     """Numbers (m, f) of the facets of elements: ``corners`` (m, k), ``facets`` (f, j) local corners of each."""
-    nodes = np.sort(corners[:, facets].reshape(-1, facets.shape[1]), axis=1)
-    numbers, place = _number_rows(nodes, len(cell.points))
+    nodes = corners[:, facets].reshape(-1, facets.shape[1])
+    numbers, place = number_sets(nodes, len(cell.points))
     outside = np.flatnonzero(np.bincount(numbers) == 1)
-    if not len(outside):
-        return numbers.reshape(len(corners), -1)
     centres: FloatArray = cell.points[nodes[place[outside]]].mean(axis=1)
-    classes = periodic_classes(centres, cell.period, cell.match_tol)
-    folded = np.arange(len(place))
-    folded[outside] = outside[np.unique(classes, return_index=True)[1]][classes]
-    return (np.cumsum(folded == np.arange(len(place))) - 1)[folded][numbers].reshape(len(corners), -1)
+    folded = fold_copies(len(place), outside, centres, cell.period, cell.match_tol)[0]
+    return folded[numbers].reshape(len(corners), -1)
 
 
 def other_sides(numbers: IntArray) -> IntArray:
@@ -44,11 +39,3 @@ def walls(numbers: IntArray) -> tuple[IntArray, IntArray]:
     alone = np.bincount(numbers.ravel())[numbers] == 1
     elements, local = np.nonzero(alone)
     return elements.astype(np.int64), local.astype(np.int64)
-
-
-def _number_rows(nodes: IntArray, n: int) -> tuple[IntArray, IntArray]:
-    """Numbers of equal rows (r, j) of numbers below n, and the place of one row of each."""
-    numbers, place = nodes[:, 0], np.arange(len(nodes))
-    for column in nodes.T[1:]:
-        numbers, place = number_distinct(numbers * n + column)
-    return numbers, place

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from cellsolve.cells import UnitCell, periodic_classes
+from cellsolve.cells import UnitCell, fold_copies, periodic_classes
 from cellsolve.cells.edges import number_distinct
 from cellsolve.fem.lagrange import SIMPLICES, mesh_basis, reference, simplex_corners
 from cellsolve.fem.space import FloatArray
@@ -85,14 +85,8 @@ def _folded(cell: UnitCell, places: FloatArray, suspected: npt.NDArray[np.bool_]
 
     Of edges that is so where both ends have copies.
     """
-    own = np.arange(len(places))
-    leader = own.copy()
     seam = np.flatnonzero(suspected)
-    if len(seam):
-        classes = periodic_classes(places[seam], cell.period, cell.match_tol)
-        leader[seam] = seam[_first_of_each(classes)[classes]]
-    folded: IntArray = (np.cumsum(leader == own) - 1)[leader]
-    return folded
+    return fold_copies(len(places), seam, places[seam], cell.period, cell.match_tol)[0]
 
 
 def reference_edges(shape: str) -> IntArray:
@@ -128,9 +122,3 @@ def _placed(labels: IntArray, places: FloatArray) -> FloatArray:
     nodes = np.empty((int(labels.max()) + 1, places.shape[1]))
     nodes[labels] = places
     return nodes
-
-
-def _first_of_each(labels: IntArray) -> IntArray:
-    first = np.empty(int(labels.max()) + 1, dtype=np.int64)
-    first[labels[::-1]] = np.arange(len(labels))[::-1]
-    return first
