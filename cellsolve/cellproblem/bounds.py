@@ -33,7 +33,7 @@ from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.energies import CellMinimum
 from cellsolve.linalg.solver import CellSolver, Method
 
-__all__ = ["Bracket", "bracketed_on", "divided_for_bounds"]
+__all__ = ["Bracket", "bracketed_on", "divided_for_bounds", "fluxes_of"]
 
 _FIRST = 1e-5  # relative error of the tensor by iterations, to begin with
 _SHARE = 0.1  # of the bracket's width, or of tol, that iterations may add
@@ -109,7 +109,7 @@ def _bracket(solver: CellSolver, K: FloatArray, tol: float, before: CellMinimum 
         minimum = in_batches(solver, K, tol, before.correctors)
         minimum.iterations += before.iterations
         minimum.residual *= before.residual
-    return Bracket(solver, K, minimum, _fluxes(solver, K, minimum, tol))
+    return Bracket(solver, K, minimum, fluxes_of(solver, K, minimum, tol))
 
 
 def bracketed_on(ladder: Ladder, evaluate: Evaluate, tol: float, method: Method | None) -> Bracket:
@@ -131,7 +131,8 @@ def _half_width(lower: FloatArray, upper: FloatArray) -> FloatArray:
     return ratio
 
 
-def _fluxes(solver: CellSolver, K: FloatArray, minimum: CellMinimum, tol: float) -> list[Fluxes]:
+def fluxes_of(solver: CellSolver, K: FloatArray, minimum: CellMinimum, tol: float) -> list[Fluxes]:
+    """What bounds the tensors of coefficients K, whose correctors are ``minimum``, from below."""
     space = solver.space
     if space.dim == 1:
         return [_constant_flux(T, space) for T in minimum.tensor]

@@ -15,26 +15,34 @@ from cellsolve.cellproblem.fluxes import Fluxes, inverse_at
 from cellsolve.fem.box_space import BoxSpace
 from cellsolve.fem.space import FloatArray, batch_fastest, flux, of_problems
 from cellsolve.linalg.cg import conjugate_gradients
-from cellsolve.linalg.energies import IntArray, TotalGradients, energy_tensor
+from cellsolve.linalg.energies import CellMinimum, IntArray, OnSolved, TotalGradients, energy_tensor
 from cellsolve.linalg.preconditioner import Preconditioner
 from cellsolve.linalg.solver import CellSolver, Method
 
-__all__ = ["curl_fluxes"]
+__all__ = ["curl_fluxes", "least_curl_energies"]
 
 _NEXT, _LAST = (1, 2, 0), (2, 0, 1)
 
 
 def curl_fluxes(solver: CellSolver, K: FloatArray, tol: float) -> list[Fluxes]:
     """Fluxes of coefficients K, (B, q) or (B, d, d, q), by vector potentials found to an error ``tol`` at least."""
+    space, minimum = solver.space, least_curl_energies(solver, K, tol)
+    assert isinstance(space, BoxSpace)
+    fields = [partial(_field, space, w) for w in minimum.unknowns]
+    excess = (minimum.error * np.einsum("brr->b", minimum.tensor)).tolist()
+    return [Fluxes(np.eye(space.dim), *one) for one in zip(minimum.tensor, fields, excess, strict=True)]
+
+
+def least_curl_energies(
+    solver: CellSolver, K: FloatArray, tol: float, *, on_solved: OnSolved | None = None
+) -> CellMinimum:
+    """The least energies of fluxes, and the vector potentials that have them."""
     space = solver.space
     assert isinstance(space, BoxSpace)
     inverse = batch_fastest(np.stack([inverse_at(k) for k in K]))
     method: Method = "green" if solver.choose(inverse) == "green" else "green-jacobi"
     form = _CurlForm(space, space.weights * inverse, solver.prepare(method, inverse))
-    minimum = conjugate_gradients(form, tol)
-    fields = [partial(_field, space, w) for w in minimum.unknowns]
-    excess = (minimum.error * np.einsum("brr->b", minimum.tensor)).tolist()
-    return [Fluxes(np.eye(space.dim), *one) for one in zip(minimum.tensor, fields, excess, strict=True)]
+    return conjugate_gradients(form, tol, on_solved=on_solved)
 
 
 def _field(space: BoxSpace, w: FloatArray) -> FloatArray:

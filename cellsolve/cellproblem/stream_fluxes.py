@@ -18,7 +18,7 @@ from cellsolve.fem.space import FloatArray
 from cellsolve.fem.stream_space import StreamSpace, has_walls
 from cellsolve.linalg.solver import CellSolver
 
-__all__ = ["stream_fluxes", "stream_solver"]
+__all__ = ["stream_fluxes", "stream_solver", "turned_inverse"]
 
 _STRETCHED = 1e3  # ratio of the axes of a tensor
 _R = np.array([[0.0, -1.0], [1.0, 0.0]])
@@ -29,7 +29,15 @@ def stream_solver(solver: CellSolver) -> CellSolver:
     space = solver.space
     if not isinstance(space, MeshSpace) or not has_walls(space):
         return solver
-    return CellSolver(StreamSpace(space.cell, space.order), solver.method)
+    return CellSolver(StreamSpace(space.cell, space.order, space.quadrature_order), solver.method)
+
+
+def turned_inverse(K: FloatArray) -> FloatArray:
+    """R^T K^-1 R = K / det K for symmetric K in the plane."""
+    if K.ndim == 2:
+        return 1.0 / K
+    determinant = K[:, 0, 0] * K[:, 1, 1] - K[:, 0, 1] ** 2
+    return K / determinant[:, None, None]
 
 
 def stream_fluxes(dual: CellSolver, K: FloatArray, tol: float, tensors: FloatArray) -> list[Fluxes]:
@@ -50,7 +58,8 @@ def _along_axes(dual: CellSolver, T: FloatArray) -> CellSolver:
     space = dual.space
     assert isinstance(space, MeshSpace)
     axes = np.linalg.eigh(T)[1].T @ space.directions  # rows
-    return CellSolver(MeshSpace(space.cell, space.order, axes @ _R), dual.method)
+    turned = MeshSpace(space.cell, space.order, axes @ _R, quadrature_order=space.quadrature_order)
+    return CellSolver(turned, dual.method)
 
 
 def _fluxes(dual: CellSolver, K: FloatArray, tol: float) -> list[Fluxes]:
@@ -58,7 +67,7 @@ def _fluxes(dual: CellSolver, K: FloatArray, tol: float) -> list[Fluxes]:
     if not len(space.imposed):
         nothing = np.zeros((2, 0))
         return [Fluxes(nothing, np.zeros((0, 0)), partial(np.zeros, (0, 2, K.shape[-1])))] * len(K)
-    minimum = dual.solve(_turned_inverse(K), tol)
+    minimum = dual.solve(turned_inverse(K), tol)
     fields = [partial(_turned_gradients, space, w) for w in minimum.correctors]
     means = [_mean(space, field) for field in fields]
     excess = minimum.error * np.einsum("brr->b", minimum.tensor)
@@ -78,11 +87,3 @@ def _turned_gradients(space: Space, w: FloatArray) -> FloatArray:
     """R (grad psi) (m, 2, q)."""
     E = space.gradient(w) + space.imposed
     return np.stack([-E[:, 1], E[:, 0]], axis=1)
-
-
-def _turned_inverse(K: FloatArray) -> FloatArray:
-    """R^T K^-1 R = K / det K for symmetric K in the plane."""
-    if K.ndim == 2:
-        return 1.0 / K
-    determinant = K[:, 0, 0] * K[:, 1, 1] - K[:, 0, 1] ** 2
-    return K / determinant[:, None, None]

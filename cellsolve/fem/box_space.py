@@ -106,10 +106,10 @@ def is_upright(period: FloatArray) -> bool:
     return bool(np.abs(metric - np.diag(np.diag(metric))).max() <= 1e-14 * np.abs(metric).max())
 
 
-def element_box(dim: int, n: int, order: int, period: FloatArray | None = None) -> BoxSpace:
-    """n^d elements of order p."""
+def element_box(dim: int, n: int, order: int, period: FloatArray | None = None, points: int | None = None) -> BoxSpace:
+    """n^d elements of order p; ``points``: of Gauss, in each direction of an element."""
     _refuse_huge(f"n = {n}, order = {order}", n * order, dim)
-    return BoxSpace(dim, line_elements(n, order), period)
+    return BoxSpace(dim, line_elements(n, order, points), period)
 
 
 def trigonometric_box(dim: int, n: int, period: FloatArray | None = None) -> BoxSpace:

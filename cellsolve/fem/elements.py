@@ -103,9 +103,9 @@ class Affine:
         return result
 
 
-def affine_elements(cell: UnitCell, order: int) -> Affine:
+def affine_elements(cell: UnitCell, order: int, quadrature_order: int | None = None) -> Affine:
     """The simplices of a cell."""
-    element = reference(cell.shape, order)
+    element = reference(cell.shape, order, quadrature_order)
     corners, d = simplex_corners(cell), cell.dim
     edges, inverse = np.empty((len(corners), d, d)), np.empty((len(corners), d, d))
     for part in element_parts(len(corners), 8 * d * d):
@@ -147,9 +147,9 @@ class Mapped:
         return result
 
 
-def mapped_elements(cell: UnitCell, order: int) -> Mapped:
+def mapped_elements(cell: UnitCell, order: int, quadrature_order: int | None = None) -> Mapped:
     """The elements of a cell by scikit-fem."""
-    basis = mesh_basis(cell, order)
+    basis = mesh_basis(cell, order, quadrature_order)
     parts = [np.broadcast_to(field[0].grad, field[0].grad.shape) for field in basis.basis]
     gradients = np.ascontiguousarray(np.stack(parts).transpose(2, 0, 1, 3))
     places = basis.doflocs[:, basis.element_dofs].transpose(2, 1, 0)

@@ -123,7 +123,7 @@ def face_fluxes(space: MeshSpace) -> FaceFluxes:
     cell, d = space.cell, space.dim
     corners = simplex_corners(cell)
     opposite = np.array([[i for i in range(d + 1) if i != k] for k in range(d + 1)])
-    element = reference(cell.shape, space.order)
+    element = reference(cell.shape, space.order, space.quadrature_order)
     edges, inverse = _maps(space)
     X = element.points
     return FaceFluxes(
@@ -144,7 +144,7 @@ def _maps(space: MeshSpace) -> tuple[FloatArray, FloatArray]:
     elements = space.elements
     if isinstance(elements, Affine):
         return elements.edges[..., None], elements.inverse[..., None]
-    basis = mesh_basis(space.cell, space.order)
+    basis = mesh_basis(space.cell, space.order, space.quadrature_order)
     forward, back = basis.mapping.DF(basis.X), basis.mapping.invDF(basis.X)  # dy_a / dxi_i, dxi_i / dy_a: (.., e, q)
     return np.ascontiguousarray(forward.transpose(2, 1, 0, 3)), np.ascontiguousarray(back.transpose(2, 0, 1, 3))
 

@@ -81,10 +81,10 @@ class Reference:
 
 
 @cache
-def reference(shape: str, order: int) -> Reference:
-    """The element of a shape and order."""
+def reference(shape: str, order: int, quadrature_order: int | None = None) -> Reference:
+    """The element of a shape and order, with the quadrature of cell problems of its order, or of another one."""
     element = _ELEMENTS[shape][order - 1]()
-    X, weights = _quadrature(shape, order)
+    X, weights = _quadrature(shape, quadrature_order or order)
     return Reference(np.asarray(element.doflocs, dtype=float), X.T.copy(), weights, element)
 
 
@@ -114,7 +114,7 @@ def mesh_basis(cell: UnitCell, order: int, quadrature_order: int | None = None) 
         return skfem.Basis(mesh, element, quadrature=_quadrature(cell.shape, quadrature_order or order))
     nodes = np.hstack([corners, _middles(cell, corners)])
     mesh = _CURVED_MESHES[cell.shape](points, np.ascontiguousarray(nodes.T))
-    return skfem.Basis(mesh, element, quadrature=_curved_quadrature(cell.shape, order))
+    return skfem.Basis(mesh, element, quadrature=_curved_quadrature(cell.shape, quadrature_order or order))
 
 
 def _middles(cell: UnitCell, corners: IntArray) -> IntArray:
@@ -172,7 +172,7 @@ def _quadrature(shape: str, order: int) -> tuple[FloatArray, FloatArray]:
     if shape == "tetra" and order == 2:
         return _walkington()
     degree = 2 * order + 1 if shape in ("quad", "hexahedron") else 2 * order
-    X, weights = skfem.quadrature.get_quadrature(_ELEMENTS[shape][order - 1]().refdom, degree)
+    X, weights = skfem.quadrature.get_quadrature(_ELEMENTS[shape][0]().refdom, degree)
     return np.asarray(X), np.asarray(weights)
 
 
@@ -180,7 +180,7 @@ def _curved_quadrature(shape: str, order: int) -> tuple[FloatArray, FloatArray]:
     """Two degrees more: what curved elements integrate is no polynomial."""
     if shape == "tetra" and order == 2:
         return _walkington()
-    X, weights = skfem.quadrature.get_quadrature(_ELEMENTS[shape][order - 1]().refdom, 2 * order + 3)
+    X, weights = skfem.quadrature.get_quadrature(_ELEMENTS[shape][0]().refdom, 2 * order + 3)
     return np.asarray(X), np.asarray(weights)
 
 

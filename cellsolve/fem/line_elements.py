@@ -40,10 +40,10 @@ def lagrange_basis(nodes: FloatArray, points: FloatArray) -> tuple[FloatArray, F
 
 
 @lru_cache(maxsize=64)
-def line_elements(n: int, order: int) -> LineBasis:
-    """n equal elements of order p on the unit circle, p + 1 Gauss points in each; ``to_nodes`` interpolates inside the
-    elements and averages where two of them meet."""
-    x, w = legendre.leggauss(order + 1)
+def line_elements(n: int, order: int, points: int | None = None) -> LineBasis:
+    """n equal elements of order p on the unit circle, with ``points`` of Gauss in each, p + 1 by default; ``to_nodes``
+    interpolates inside the elements and averages where two of them meet."""
+    x, w = legendre.leggauss(points or order + 1)
     local_nodes = gauss_lobatto(order)
     values, derivatives = _periodic_matrices(n, local_nodes, x)
     weights = np.tile(w / (2 * n), n)

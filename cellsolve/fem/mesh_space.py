@@ -28,7 +28,8 @@ class MeshSpace:
     """Periodic Lagrange elements of one order on a unit cell read from a file. Those of first order are straight.
 
     ``directions`` (m, d): orthonormal rows, the mean gradients of its cell problems; all of them by default.
-    ``numbering``: of the unknowns; by default those that are equal modulo the lattice are one.
+    ``numbering``: of the unknowns; by default those that are equal modulo the lattice are one. ``quadrature_order``: of
+    the elements whose quadrature is taken, by default their own.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class MeshSpace:
         order: int = 2,
         directions: FloatArray | None = None,
         numbering: Numbering | None = None,
+        quadrature_order: int | None = None,
     ):
         check_order(cell, order)
         self.directions = np.eye(cell.dim) if directions is None else directions
@@ -45,6 +47,7 @@ class MeshSpace:
         self.cell = cell
         self.dim = cell.dim
         self.order = order
+        self.quadrature_order = quadrature_order or order
         self.nodes = numbering.nodes
         self.n_dofs = len(self.nodes)
         self.element_dofs = numbering.element_dofs  # (elements, local)
@@ -83,7 +86,8 @@ class MeshSpace:
     @cached_property
     def elements(self) -> Elements:
         """Gradients and quadrature of the elements."""
-        return affine_elements(self.cell, self.order) if self._is_affine else mapped_elements(self.cell, self.order)
+        elements = affine_elements if self._is_affine else mapped_elements
+        return elements(self.cell, self.order, self.quadrature_order)
 
     @property
     def _is_affine(self) -> bool:

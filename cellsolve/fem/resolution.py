@@ -21,7 +21,7 @@ from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.smoothness import Look, needed_resolution
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Cell", "Ladder", "Space", "TensorSpace", "fitted_ladder", "space_ladder"]
+__all__ = ["Cell", "Ladder", "Space", "TensorSpace", "fitted_elements", "fitted_ladder", "space_ladder"]
 
 Cell = BoxCell | UnitCell
 TensorSpace = BoxSpace | LineSpace
@@ -87,6 +87,18 @@ def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2, directions
     if need.log_contrast <= bearable and need.nodes <= _MOST_WAVES[cell.dim]:
         waves = [n for n in _WAVES if n >= need.nodes]
         return Ladder(tuple(partial(trigonometric_box, cell.dim, n, cell.period) for n in waves), fixed=False)
+    return Ladder(tuple(_elements(cell, n, p) for n, p in _steps(cell.dim, need.nodes, need.log_contrast)), fixed=False)
+
+
+def fitted_elements(cell: Cell, look: Look, tol: float) -> Ladder:
+    """The same of finite elements alone, between whose nodes energies can be told."""
+    general = space_ladder(cell)
+    if general.fixed or cell.dim == 1:
+        return general
+    assert isinstance(cell, BoxCell)
+    need = needed_resolution(look, cell.dim, cell.period, tol)
+    if need is None:
+        return general
     return Ladder(tuple(_elements(cell, n, p) for n, p in _steps(cell.dim, need.nodes, need.log_contrast)), fixed=False)
 
 

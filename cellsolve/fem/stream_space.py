@@ -31,10 +31,10 @@ IntArray = npt.NDArray[np.int64]
 class StreamSpace(MeshSpace):
     """Stream functions of one order on a cell in the plane; as many imposed gradients as it can carry fluxes."""
 
-    def __init__(self, cell: UnitCell, order: int):
+    def __init__(self, cell: UnitCell, order: int, quadrature_order: int | None = None):
         plain = MeshSpace(cell, order)
         laid_out = _lay_out(plain)
-        super().__init__(cell, order, numbering=laid_out.numbering(plain))
+        super().__init__(cell, order, numbering=laid_out.numbering(plain), quadrature_order=quadrature_order)
         self._values = laid_out.potentials(plain)  # (elements, local, m)
 
     def of_order(self, order: int) -> StreamSpace:

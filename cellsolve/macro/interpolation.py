@@ -222,7 +222,7 @@ def _sizes(channels: FloatArray, box: _Box, target: Target) -> FloatArray:
     """Relative sizes in M (m,): of log K and log Z together, and of the derivatives times the half edges."""
     blocks = channels.reshape(len(channels), -1, target.values)
     norms: FloatArray = np.sqrt(2.0 * (blocks[..., :-1] ** 2).sum(axis=-1)) + np.abs(blocks[..., -1])
-    norms[:, 1:] *= _DERIVATIVES * box.half
+    norms[:, 1:] *= _DERIVATIVES * box.half[: norms.shape[1] - 1]
     result: FloatArray = norms.max(axis=1)
     return result
 

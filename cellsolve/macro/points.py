@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,15 +13,18 @@ import numpy.typing as npt
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
+from cellsolve.linalg.threads import one_thread
 from cellsolve.macro.chunks import Evaluation, evaluate_in_chunks
 from cellsolve.macro.interpolation import FEWEST_POINTS, Solved, Target, expected_nodes, interpolated
 from cellsolve.multiscale.fields import block_size
 from cellsolve.multiscale.level import terms_at
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planning import Planned
+from cellsolve.multiscale.planning import Planned, make_plan
+from cellsolve.multiscale.recursion import prepared
+from cellsolve.multiscale.schemes import ESTIMATE, Scheme
 from cellsolve.potentials import Potential, levels_of
 
-__all__ = ["MacroPoints"]
+__all__ = ["Computed", "MacroPoints"]
 
 _PLACES = 12  # of the cells, at which the potential is interpolated along: any, and those where it moves most with x
 _SEEN_PLACES, _SEEN_POINTS = 1024, 128  # places looked at for that, at so many of the points
@@ -36,8 +39,20 @@ class MacroPoints:
     tol: float
     cells: tuple[Cell, ...]
     active: tuple[int, ...]
+    derivatives: tuple[int, ...]  # those of the active components by which derivatives are wanted
     x: FloatArray
     exact: bool  # solve at every point
+
+    @property
+    def dim(self) -> int:
+        return self.potential.dim
+
+    @one_thread()
+    def plan(self, scheme: Scheme = ESTIMATE) -> tuple[Planned, Tally]:
+        """Spaces and lattices for the points, and the cell problems that choosing them took."""
+        tally = Tally()
+        planned = make_plan(self.potential, self.sigma, self.tol, self.cells, self.x, tally, scheme)
+        return planned.with_plan(prepared(planned.plan, tally)), tally
 
     @property
     def expected(self) -> int:
@@ -51,7 +66,7 @@ class MacroPoints:
     ) -> Evaluation:
         """log K_0 and log Z at the points."""
         if self._all_solved:
-            return evaluate_in_chunks(planned, self.x, self.active, executor, progress)
+            return evaluate_in_chunks(planned, self.x, self.derivatives, executor, progress)
         tally, count, reported = Tally(), 0, 0
 
         def solve(nodes: FloatArray) -> Solved:
@@ -64,7 +79,7 @@ class MacroPoints:
                 if progress is not None:
                     progress(reported, before + total)
 
-            result = evaluate_in_chunks(planned, self._at(nodes), self.active, executor, report)
+            result = evaluate_in_chunks(planned, self._at(nodes), self.derivatives, executor, report)
             tally.merge(result.tally)
             count += len(nodes)
             return Solved(result.channels, result.error, result.tally.unconverged)
@@ -118,3 +133,19 @@ class MacroPoints:
                 "the potential is not finite at some of the points. Check divisions and roots in V1."
             )
         return total / self.sigma
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Computed:
+    """log K_0 and log Z at the points of one model, how they were planned, and bounds (R, d, d) of M, if any."""
+
+    planned: Planned
+    planning: Tally
+    evaluation: Evaluation
+    lower: FloatArray | None = None
+    upper: FloatArray | None = None
+
+    def of(self, rows: npt.NDArray[np.int64]) -> Computed:
+        """The same at other points, of which ``rows`` says which each is."""
+        lower, upper = (None if bound is None else bound[rows] for bound in (self.lower, self.upper))
+        return replace(self, evaluation=self.evaluation.of(rows), lower=lower, upper=upper)

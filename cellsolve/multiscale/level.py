@@ -20,9 +20,9 @@ from cellsolve.errors import CoefficientError
 from cellsolve.fem.resolution import Space, TensorSpace
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.energies import Solved
-from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, pack
 from cellsolve.multiscale.log_euclidean import compose, exp_derivative, log_derivative, spectrum
+from cellsolve.multiscale.plan import LevelSolver
 from cellsolve.potentials import Level, Term, Variable
 
 __all__ = ["Coefficient", "LevelResult", "Points", "level_coefficient", "solve_level", "terms_at"]
@@ -58,7 +58,7 @@ class LevelResult:
 
 def solve_level(
     level: Level,
-    solver: CellSolver,
+    solver: LevelSolver,
     sigma: float,
     tol: float,
     points: Points,

@@ -4,20 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
-from cellsolve.linalg.solver import CellSolver
+from cellsolve.linalg.energies import CellMinimum, OnSolved
 from cellsolve.multiscale.fields import Fields
 from cellsolve.multiscale.lattice import Sampling
 from cellsolve.potentials import Level
 
-__all__ = ["IntArray", "Plan", "Rows", "Samples", "Tally"]
+__all__ = ["IntArray", "LevelSolver", "Plan", "Rows", "Samples", "Tally"]
 
 IntArray = npt.NDArray[np.int64]
 Rows = dict[str, FloatArray]  # outer variable -> (R, d)
+
+
+class LevelSolver(Protocol):
+    """Gives the tensors Khat_(k-1) of coefficients: of elements, or bounds of them."""
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def batch(self) -> int:
+        """How many cell problems to solve together."""
+        ...
+
+    def solve(self, K: FloatArray, tol: float, *, on_solved: OnSolved | None = None) -> CellMinimum:
+        """Tensors of K, (B, q) or (B, d, d, q), to a relative error ``tol``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,9 +45,9 @@ class Plan:
     levels: tuple[Level, ...]  # N .. 1
     sigma: float
     tol: float
-    solvers: dict[int, CellSolver]
+    solvers: dict[int, LevelSolver]
     samplings: dict[int, Sampling]  # of y_1 .. y_(N-1)
-    checkers: dict[int, CellSolver] | None = None  # k -> the next finer space; None: results are not checked
+    checkers: dict[int, LevelSolver] | None = None  # k -> the next finer space; None: results are not checked
     foreseen: dict[int, tuple[FloatArray, ...]] = field(
         default_factory=dict
     )  # k -> amplitudes along each direction of y_k

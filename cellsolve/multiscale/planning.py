@@ -15,10 +15,9 @@ import numpy.typing as npt
 
 from cellsolve.cells import BoxCell
 from cellsolve.fem.box_space import BoxSpace
-from cellsolve.fem.resolution import Cell, Ladder, fitted_ladder, space_ladder
+from cellsolve.fem.resolution import Cell, Ladder, space_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.fem.trigonometric_line import trigonometric_matrix
-from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import log_distance
 from cellsolve.multiscale.lattice import (
     AtPoints,
@@ -31,8 +30,9 @@ from cellsolve.multiscale.lattice import (
     tail,
 )
 from cellsolve.multiscale.level import level_coefficient, terms_at
-from cellsolve.multiscale.plan import Plan, Rows, Samples, Tally
+from cellsolve.multiscale.plan import LevelSolver, Plan, Rows, Samples, Tally
 from cellsolve.multiscale.recursion import lattice_error, prepared, run_level, sample_level
+from cellsolve.multiscale.schemes import ESTIMATE, Scheme
 from cellsolve.potentials import Level, Potential, Variable, levels_of
 
 __all__ = ["Planned", "make_plan", "raised", "refined"]
@@ -57,6 +57,7 @@ class Planned:
     share: float  # of a level, allowed for its space and for its lattice
     ladders: dict[int, Ladder]
     rungs: dict[int, int]  # k -> position of the space in its ladder
+    scheme: Scheme
 
     def with_plan(self, plan: Plan) -> Planned:
         """The same with another plan."""
@@ -69,10 +70,16 @@ class Planned:
 
 
 def make_plan(
-    potential: Potential, sigma: float, tol: float, cells: Sequence[Cell], x: FloatArray, tally: Tally
+    potential: Potential,
+    sigma: float,
+    tol: float,
+    cells: Sequence[Cell],
+    x: FloatArray,
+    tally: Tally,
+    scheme: Scheme = ESTIMATE,
 ) -> Planned:
     """Plan the recursion for the macroscopic points x (R, d); ``cells[k - 1]`` is the cell of y_k."""
-    return _Planner(potential, sigma, tol, cells, x, tally).run()
+    return _Planner(potential, sigma, tol, cells, x, tally, scheme).run()
 
 
 def refined(planned: Planned) -> Planned:
@@ -92,7 +99,7 @@ def raised(planned: Planned, seen: dict[int, float]) -> Planned:
         if isinstance(samplings.get(k), AtPoints):
             samplings[k] = AtPoints(len(solvers[k].space.weights), plan.dim)
         if rungs[k] + 1 < len(planned.ladders[k].makers):
-            checkers[k] = CellSolver(planned.ladders[k].makers[rungs[k] + 1]())
+            checkers[k] = planned.scheme.solver(planned.ladders[k].makers[rungs[k] + 1]())
     last_word = {k: seen[k] for k in levels if k not in checkers}
     known = {**planned.discretization, **last_word}
     plan = replace(plan, solvers=solvers, checkers=checkers, samplings=samplings, prepared={})
@@ -138,16 +145,23 @@ class _Planner:
     """Goes through the levels N .. 1; ``plan`` holds what is decided so far."""
 
     def __init__(
-        self, potential: Potential, sigma: float, tol: float, cells: Sequence[Cell], x: FloatArray, tally: Tally
+        self,
+        potential: Potential,
+        sigma: float,
+        tol: float,
+        cells: Sequence[Cell],
+        x: FloatArray,
+        tally: Tally,
+        scheme: Scheme,
     ):
         levels = levels_of(potential)
         self.share = tol / (4 * len(levels))
-        self.cells, self.tally, self.x = cells, tally, x
+        self.cells, self.tally, self.x, self.scheme = cells, tally, x, scheme
         self.random = np.random.default_rng(20230)
         even = _even_levels(levels, x, self.random)
         self.plan = Plan(levels, sigma, max(tol / (200 * len(levels)), 1e-15), {}, {}, even=even)
         self.discretization = dict[int, float]()
-        self.checkers = dict[int, CellSolver]()
+        self.checkers = dict[int, LevelSolver]()
         self.ladders = {k: space_ladder(cell) for k, cell in enumerate(cells, start=1)}
         self.rungs = dict[int, int]()
 
@@ -158,7 +172,7 @@ class _Planner:
             self._choose_space(level)
         self._prepare()
         plan = replace(self.plan, checkers=self.checkers)
-        return Planned(plan, self.discretization, self.share, self.ladders, self.rungs)
+        return Planned(plan, self.discretization, self.share, self.ladders, self.rungs, self.scheme)
 
     def _rows(self, count: int, outer: int) -> Rows:
         """Random values of x, among the macroscopic points, and of y_1 .. y_outer."""
@@ -237,12 +251,12 @@ class _Planner:
         """Settle on the first space that the next one confirms; what it gives at the probes, and the error between the
         samples of y_k."""
         k, probes = level.number, self._probes(level, self.ladders[level.number])
-        self._settle(k, CellSolver(self.ladders[k].makers[0]()))
+        self._settle(k, self.scheme.solver(self.ladders[k].makers[0]()))
         if k == 1 and not isinstance(self.plan.samplings.get(1), AtPoints):
             self._prepare()
         inner = self._inner(level, probes)
         ladder = self.ladders[k] = self._fitted_ladder(level, probes, inner)
-        solvers, values, difference = list[CellSolver](), list[Samples](), np.inf
+        solvers, values, difference = list[LevelSolver](), list[Samples](), np.inf
         for solver, samples in self._results(level, ladder, probes, inner):
             solvers.append(solver)
             values.append(samples)
@@ -261,7 +275,7 @@ class _Planner:
         unseen = 0.0 if inner is None else lattice_error(self.plan, level, probes, k - 1, inner, self.tally)
         return values[chosen], unseen
 
-    def _seen(self, level: Level, solver: CellSolver, rows: Rows) -> bool:
+    def _seen(self, level: Level, solver: LevelSolver, rows: Rows) -> bool:
         """Does the space see all that the terms of the level do? Their range at its points, against a fine grid."""
         dim, period = self.plan.dim, np.asarray(self.cells[level.number - 1].period)
         axis = (np.arange(_FINE[dim]) + 0.5) / _FINE[dim]
@@ -321,21 +335,21 @@ class _Planner:
                 below = replace(inner.fields, channels=self.plan.samplings[k].to_points(samples, view))
             return level_coefficient(level, view, self.plan.sigma, points, below, (), count).K
 
-        return fitted_ladder(self.cells[k - 1], look, _PREDICTED_SHARE * self.share)
+        return self.scheme.ladder(self.cells[k - 1], look, _PREDICTED_SHARE * self.share)
 
     def _results(
         self, level: Level, ladder: Ladder, rows: Rows, inner: Samples | None
-    ) -> Iterator[tuple[CellSolver, Samples]]:
+    ) -> Iterator[tuple[LevelSolver, Samples]]:
         """Khat_(k-1) at the probes on one space after the other."""
         k = level.number
         for make in ladder.makers:
-            solver = CellSolver(make())
+            solver = self.scheme.solver(make())
             self._settle(k, solver)
             if isinstance(self.plan.samplings.get(k), AtPoints):
                 inner = self._inner(level, rows)
             yield solver, run_level(self.plan, level, rows, k - 1, inner, (), self.tally)
 
-    def _settle(self, k: int, solver: CellSolver) -> None:
+    def _settle(self, k: int, solver: LevelSolver) -> None:
         self.plan.solvers[k] = solver
         if isinstance(self.plan.samplings.get(k), AtPoints):
             self.plan.samplings[k] = AtPoints(len(solver.space.weights), solver.space.dim)

@@ -14,7 +14,6 @@ import numpy as np
 from cellsolve.fem.box_space import along_axis
 from cellsolve.fem.space import FloatArray
 from cellsolve.fem.trigonometric_line import trigonometric_matrix
-from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, block_size, log_distance
 from cellsolve.multiscale.lattice import (
     AtPoints,
@@ -26,7 +25,7 @@ from cellsolve.multiscale.lattice import (
 )
 from cellsolve.multiscale.level import solve_level
 from cellsolve.multiscale.level_problems import LevelProblems
-from cellsolve.multiscale.plan import IntArray, Plan, Rows, Samples, Tally
+from cellsolve.multiscale.plan import IntArray, LevelSolver, Plan, Rows, Samples, Tally
 from cellsolve.potentials import Level, Variable
 
 __all__ = ["lattice_error", "prepared", "run_level", "sample_level"]
@@ -189,7 +188,7 @@ def _pointwise(values: FloatArray, foreseen: tuple[FloatArray, ...]) -> float:
 
 
 def _check_hardest(
-    problems: LevelProblems, checker: CellSolver | None, channels: FloatArray, contrast: FloatArray, tally: Tally
+    problems: LevelProblems, checker: LevelSolver | None, channels: FloatArray, contrast: FloatArray, tally: Tally
 ) -> float:
     """Solve the problems of largest contrast again on the next finer space: how far are they off?"""
     plan, level = problems.plan, problems.level
@@ -206,7 +205,7 @@ def _check_hardest(
 
 
 def _check_at_points(
-    problems: LevelProblems, channels: FloatArray, number: IntArray, checker: CellSolver, tally: Tally
+    problems: LevelProblems, channels: FloatArray, number: IntArray, checker: LevelSolver, tally: Tally
 ) -> float:
     """The same where Khat_k stands at the quadrature points: on the finer space it is sampled anew. A level of very few
     problems was compared so when it was planned."""

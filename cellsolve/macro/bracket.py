@@ -1,0 +1,101 @@
+"""Brackets of M through all levels.
+
+    L_0 exp(-e) / Z  <=  M  <=  U_0 exp(e) / Z            in the Loewner order
+
+U_0 and L_0 come from the recursion with energies of correctors and of fluxes (see validation/through_levels.md); e is
+the error of integrals, of lattices and of interpolation between macroscopic points, in K_0 and Z.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cellsolve.fem.space import FloatArray
+from cellsolve.macro.chunks import Evaluation, Progress
+from cellsolve.macro.points import Computed, MacroPoints
+from cellsolve.multiscale.bounding import checked_by_quadrature
+from cellsolve.multiscale.fields import block_size, pack, unpack
+from cellsolve.multiscale.log_euclidean import compose, spectrum
+from cellsolve.multiscale.plan import Tally
+from cellsolve.multiscale.planning import Planned
+from cellsolve.multiscale.schemes import LOWER_BOUND, UPPER_BOUND, Scheme
+
+__all__ = ["bracketed"]
+
+_ATTEMPTS = 3
+_STRICTER = (1e-3, 0.25)  # how much stricter spaces and lattices are chosen where a bracket is too wide
+_ROUNDING = 1e-13  # of K_0 and Z
+
+
+def bracketed(points: MacroPoints, adaptive: bool, executor: Executor | None, progress: Progress | None) -> Computed:
+    """Brackets at all points, as narrow as their tolerance where spaces and lattices are free to be chosen.
+
+    What is computed is the middle, and half the relative width is its error.
+    """
+    wanted, planning, work = points.tol, Tally(), Tally()
+    for _ in range(_ATTEMPTS):
+        upper = _bound(replace(points, tol=wanted), UPPER_BOUND, executor, progress)
+        lower = upper
+        if points.dim > 1:
+            lower = _bound(replace(points, tol=wanted, derivatives=()), LOWER_BOUND, executor, progress)
+        sides = {id(side): side for side in (upper, lower)}.values()
+        for side in sides:
+            planning.merge(side.planning)
+            work.merge(side.evaluation.tally)
+        result = _joined(upper, lower, planning, work)
+        worst = float(result.evaluation.error.max())
+        if not adaptive or not worst > points.tol:
+            break
+        work.unconverged = 0  # given up, whatever became of them
+        wanted = max(wanted * float(np.clip(0.5 * points.tol / worst, *_STRICTER)), 1e-13)
+    return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bound:
+    """One side: how it was planned and what it gives, with errors that may put it on the wrong side."""
+
+    planned: Planned
+    planning: Tally
+    evaluation: Evaluation
+
+    def log_tensor(self, dim: int, sign: float) -> FloatArray:
+        """log of the bound of M, moved outwards by its error."""
+        log_K, log_Z = unpack(self.evaluation.channels, dim)
+        shift = sign * (self.evaluation.error + _ROUNDING) - log_Z
+        moved: FloatArray = log_K + shift[:, None, None] * np.eye(dim)
+        return moved
+
+
+def _bound(points: MacroPoints, scheme: Scheme, executor: Executor | None, progress: Progress | None) -> _Bound:
+    planned, planning = points.plan(scheme)
+    planned = checked_by_quadrature(planned, planning)
+    return _Bound(planned, planning, points.evaluate(planned, executor, progress))
+
+
+def _joined(upper: _Bound, lower: _Bound, planning: Tally, work: Tally) -> Computed:
+    """Both sides, and the middle of them."""
+    dim = upper.planned.plan.dim
+    above, below = spectrum(upper.log_tensor(dim, 1.0)), spectrum(lower.log_tensor(dim, -1.0))
+    scale = above[0].max(axis=-1)
+    with np.errstate(under="ignore", over="ignore"):
+        U, L = (compose(np.exp(values - scale[:, None]), vectors) for values, vectors in (above, below))
+        size = np.exp(scale)[:, None, None]
+    middle, channels = spectrum(0.5 * (U + L)), upper.evaluation.channels.copy()
+    log_Z = unpack(channels, dim)[1]
+    log_M = compose(np.log(middle[0]), middle[1]) + (scale + log_Z)[:, None, None] * np.eye(dim)
+    channels[:, : block_size(dim)] = pack(log_M, log_Z)
+    evaluation = Evaluation(channels, _half_width(middle, U - L), work, upper.evaluation.solved_points)
+    return Computed(upper.planned, planning, evaluation, size * L, size * U)
+
+
+def _half_width(middle: tuple[FloatArray, FloatArray], width: FloatArray) -> FloatArray:
+    """The largest eigenvalue of middle^-1/2 width middle^-1/2 / 2 (R,): NaN where the sides are the wrong way round."""
+    values, vectors = middle
+    root = vectors / np.sqrt(values)[:, None, :]
+    relative = np.linalg.eigvalsh(root.swapaxes(-1, -2) @ width @ root)
+    right: FloatArray = np.where(relative[:, 0] >= 0.0, 0.5 * relative[:, -1], np.nan)
+    return right
