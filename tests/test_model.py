@@ -795,8 +795,3 @@ def test_narrow_wells_are_seen(sharpness) -> None:
     values = V.evaluate_V1(np.zeros((1, 1)), y) / 0.5
     expected = 1 / (np.exp(values).mean() * np.exp(-values).mean())
     assert_within(evaluate(V, 0.5, 1e-8), expected * np.eye(1), 1e-8)
-
-
-def test_brackets_of_models_are_refused_in_words() -> None:
-    with pytest.raises(CoefficientError, match="not available yet"):
-        cs.homogenize(V_LINE, sigma=1.0, bounds=True)

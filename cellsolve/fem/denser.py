@@ -11,19 +11,18 @@ from cellsolve.fem.resolution import Space
 
 __all__ = ["denser"]
 
-_MORE = 3  # Gauss points in each direction of a box element: not a multiple, whose points could err alike
-_HIGHER = 2  # orders of elements on a mesh, whose quadrature is taken
+_TIMES = 2  # as many points in each direction: the denser rule must be right where the other one is not
 
 
 def denser(space: Space) -> Space:
     """The functions of a space, with more points of quadrature. On a line they do not matter: fluxes are constant."""
     if isinstance(space, LineSpace):
-        return LineSpace(space.n, space.order + _MORE, space.period)
+        return LineSpace(space.n, _TIMES * space.order + 1, space.period)
     if isinstance(space, BoxSpace) and not space.is_collocated:
-        points = len(space.line.points) // space.n + _MORE
+        points = _TIMES * (len(space.line.points) // space.n) + 1
         return element_box(space.dim, space.n, space.order, space.period, points)
     if isinstance(space, MeshSpace):
-        order = space.quadrature_order + _HIGHER
+        order = _TIMES * space.quadrature_order
         return MeshSpace(space.cell, space.order, space.directions, quadrature_order=order)
     kind = "trigonometric nodes" if isinstance(space, BoxSpace) else type(space).__name__
     assert isinstance(space, BoxSpace | CoupledSpace)

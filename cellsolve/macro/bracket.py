@@ -47,7 +47,7 @@ def bracketed(points: MacroPoints, adaptive: bool, executor: Executor | None, pr
             work.merge(side.evaluation.tally)
         result = _joined(upper, lower, planning, work)
         worst = float(result.evaluation.error.max())
-        if not adaptive or not worst > points.tol:
+        if not adaptive or not worst > points.tol or any(side.is_exhausted for side in sides):
             break
         work.unconverged = 0  # given up, whatever became of them
         wanted = max(wanted * float(np.clip(0.5 * points.tol / worst, *_STRICTER)), 1e-13)
@@ -61,6 +61,7 @@ class _Bound:
     planned: Planned
     planning: Tally
     evaluation: Evaluation
+    is_exhausted: bool  # the finest spaces tried are too coarse: a smaller tolerance finds no better ones
 
     def log_tensor(self, dim: int, sign: float) -> FloatArray:
         """log of the bound of M, moved outwards by its error."""
@@ -72,8 +73,9 @@ class _Bound:
 
 def _bound(points: MacroPoints, scheme: Scheme, executor: Executor | None, progress: Progress | None) -> _Bound:
     planned, planning = points.plan(scheme)
+    exhausted = any(error > planned.share for error in planned.discretization.values())
     planned = checked_by_quadrature(planned, planning)
-    return _Bound(planned, planning, points.evaluate(planned, executor, progress))
+    return _Bound(planned, planning, points.evaluate(planned, executor, progress), exhausted)
 
 
 def _joined(upper: _Bound, lower: _Bound, planning: Tally, work: Tally) -> Computed:

@@ -61,7 +61,7 @@ def homogenize(
     ``bounds``: compute lower <= M <= upper in the Loewner order at every point, through all levels; ``diffusion`` is
     the middle, ``error_estimate`` half the relative width. However coarse elements are and however early iterations
     stop, M lies between, up to the errors of integrals, of lattices and of interpolation in x: these are estimated
-    and added to both sides. It takes about three times as long (d = 2), ten times in space, where hexahedra are divided
+    and added to both sides. It takes five to ten times as long (d = 2), more in space, where hexahedra are divided
     into tetrahedra. validation/through_levels.md derives it.
 
     Nothing is solved before the model is evaluated. Raises CoefficientError for arguments that do not fit.

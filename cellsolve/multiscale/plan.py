@@ -51,6 +51,7 @@ class Plan:
     foreseen: dict[int, tuple[FloatArray, ...]] = field(
         default_factory=dict
     )  # k -> amplitudes along each direction of y_k
+    dropped: dict[int, float] = field(default_factory=dict)  # k -> size of the waves in y_k too small to be sampled
     prepared: dict[int, Samples] = field(default_factory=dict)  # k -> samples of Khat_k, where it is free of x
     even: frozenset[int] = frozenset()  # levels k for which V1 is the same at -y_1 .. -y_N, all terms of k .. N
 

@@ -141,6 +141,11 @@ def _without_noise(amplitudes: FloatArray, level: float) -> FloatArray:
     return waves
 
 
+def _size(amplitudes: FloatArray) -> float:
+    """How far waves of these amplitudes (.., n/2 + 1) and unknown phases put a sample off the mean."""
+    return float(3.0 * np.sqrt((amplitudes[..., 1:] ** 2).sum(axis=-1)).max())
+
+
 class _Planner:
     """Goes through the levels N .. 1; ``plan`` holds what is decided so far."""
 
@@ -184,7 +189,7 @@ class _Planner:
     def _choose_sampling(self, level: Level) -> None:
         """How Khat_k is known in y_k."""
         k, dim = level.number, self.x.shape[1]
-        counts, foreseen = [1] * dim, [np.zeros(1)] * dim
+        counts, foreseen, dropped = [1] * dim, [np.zeros(1)] * dim, [0.0] * dim
         for i, vector in enumerate(np.asarray(self.cells[k - 1].period)):
             if not moves(vector, level.name, level.inherited):
                 continue
@@ -192,8 +197,8 @@ class _Planner:
             if scan is None:
                 self.plan.samplings[k] = AtPoints(0, dim)
                 return
-            counts[i], foreseen[i] = scan
-        self.plan.foreseen[k] = tuple(foreseen)
+            counts[i], foreseen[i], dropped[i] = scan
+        self.plan.foreseen[k], self.plan.dropped[k] = tuple(foreseen), sum(dropped)
         self.plan.samplings[k] = Lattice(tuple(counts), np.asarray(self.cells[k - 1].period))
 
     def _kinks(self, k: int) -> frozenset[Variable]:
@@ -201,8 +206,9 @@ class _Planner:
         terms = (term for level in self.plan.levels if level.number > k for term in level.terms)
         return frozenset[Variable]().union(*(term.kinks for term in terms))
 
-    def _scan(self, level: Level, direction: FloatArray) -> tuple[int, FloatArray] | None:
-        """Samples needed along a period vector of y_k, and the amplitudes of all modes, from lines at some places.
+    def _scan(self, level: Level, direction: FloatArray) -> tuple[int, FloatArray, float] | None:
+        """Samples needed along a period vector of y_k, the amplitudes of all modes, from lines at some places, and the
+        size of waves too small to be sampled.
 
         A line is fine enough when its tail is small and covers the error at places between the samples: modes that the
         samples take for lower ones show there. None where no lattice will do.
@@ -217,7 +223,8 @@ class _Planner:
             error = np.abs(trigonometric_matrix(count, between) @ values - actual).max()
             if rest <= np.sqrt(self.share) and error <= max(rest, 0.5 * self.share):
                 waves = _without_noise(amplitudes, 0.25 * self.share)
-                return needed_count(waves, _PHASES * self.share), extended(waves).max(axis=(0, 1))
+                count = needed_count(waves, _PHASES * self.share)
+                return count, extended(waves).max(axis=(0, 1)), _size(amplitudes - waves if count > 1 else amplitudes)
             if 2 * count > _MAX_LINE[len(direction)]:
                 return None
             odd = self._along(level, lines, (np.arange(count) + 0.5) / count, direction)

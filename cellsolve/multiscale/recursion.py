@@ -104,6 +104,7 @@ def run_level(
         between = _check_lattice(problems, tally)
         seen_error = _check_hardest(problems, plan.checkers.get(level.number), channels, contrast, tally)
     interpolation = np.maximum(errors.sum(axis=1), between)
+    iteration += plan.dropped.get(level.number, 0.0)
     collected = problems.collect(channels, iteration, interpolation, seen_error, wanted)
     return replace(collected, directions=np.maximum(errors.max(axis=0), between))
 
