@@ -69,10 +69,17 @@ class Planned:
 
 
 def make_plan(
-    potential: Potential, sigma: float, tol: float, cells: Sequence[Cell], x: FloatArray, tally: Tally
+    potential: Potential,
+    sigma: float,
+    tol: float,
+    cells: Sequence[Cell],
+    x: FloatArray,
+    tally: Tally,
+    hotter: Planned | None = None,
 ) -> Planned:
-    """Plan the recursion for the macroscopic points x (R, d); ``cells[k - 1]`` is the cell of y_k."""
-    return _Planner(potential, sigma, tol, cells, x, tally).run()
+    """Plan the recursion for the macroscopic points x (R, d); ``cells[k - 1]`` is the cell of y_k. A colder landscape
+    needs what a ``hotter`` one did at least: the search begins with the spaces of that one."""
+    return _Planner(potential, sigma, tol, cells, x, tally, hotter).run()
 
 
 def refined(planned: Planned) -> Planned:
@@ -138,11 +145,18 @@ class _Planner:
     """Goes through the levels N .. 1; ``plan`` holds what is decided so far."""
 
     def __init__(
-        self, potential: Potential, sigma: float, tol: float, cells: Sequence[Cell], x: FloatArray, tally: Tally
+        self,
+        potential: Potential,
+        sigma: float,
+        tol: float,
+        cells: Sequence[Cell],
+        x: FloatArray,
+        tally: Tally,
+        hotter: Planned | None,
     ):
         levels = levels_of(potential)
         self.share = tol / (4 * len(levels))
-        self.cells, self.tally, self.x = cells, tally, x
+        self.cells, self.tally, self.x, self.hotter = cells, tally, x, hotter
         self.random = np.random.default_rng(20230)
         even = _even_levels(levels, x, self.random)
         self.plan = Plan(levels, sigma, max(tol / (200 * len(levels)), 1e-15), {}, {}, even=even)
@@ -241,7 +255,7 @@ class _Planner:
         if k == 1 and not isinstance(self.plan.samplings.get(1), AtPoints):
             self._prepare()
         inner = self._inner(level, probes)
-        ladder = self.ladders[k] = self._fitted_ladder(level, probes, inner)
+        ladder = self.ladders[k] = self._from_hotter(k, self._fitted_ladder(level, probes, inner))
         solvers, values, difference = list[CellSolver](), list[Samples](), np.inf
         for solver, samples in self._results(level, ladder, probes, inner):
             solvers.append(solver)
@@ -322,6 +336,15 @@ class _Planner:
             return level_coefficient(level, view, self.plan.sigma, points, below, (), count).K
 
         return fitted_ladder(self.cells[k - 1], look, _PREDICTED_SHARE * self.share)
+
+    def _from_hotter(self, k: int, ladder: Ladder) -> Ladder:
+        """The ladder without the spaces that were too coarse for the hotter landscape already."""
+        if self.hotter is None or ladder.fixed:
+            return ladder
+        least, makers = self.hotter.plan.solvers[k].space.n_dofs, ladder.makers
+        while len(makers) > 2 and makers[0]().n_dofs < least:
+            makers = makers[1:]
+        return replace(ladder, makers=makers)
 
     def _results(
         self, level: Level, ladder: Ladder, rows: Rows, inner: Samples | None
