@@ -39,9 +39,9 @@ class Report:
 class Effective:
     """Effective coefficients at points x (..., d).
 
-    ``diffusion`` M (..., d, d), in units of the mobility (1 for a free particle); ``log_diffusion`` its matrix logarithm
-    (..., d, d), finite also where M, and with it div M, underflows to 0; ``log_partition_function`` log Z (...);
-    ``free_energy`` Psi (...) in the unit of sigma, ``free_energy_gradient`` (..., d); ``diffusion_divergence``
+    ``diffusion`` M (..., d, d), in units of the mobility (1 for a free particle); ``log_diffusion`` its matrix
+    logarithm (..., d, d), finite also where M, and with it div M, underflows to 0; ``log_partition_function`` log Z
+    (...); ``free_energy`` Psi (...) in the unit of sigma, ``free_energy_gradient`` (..., d); ``diffusion_divergence``
     (..., d); ``error_estimate`` (...): relative error of M; ``lower``, ``upper``: a bracket of M, or
     None.
     """

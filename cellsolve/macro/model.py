@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,17 @@ from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
+from cellsolve.macro.assembled import at_known
 from cellsolve.macro.cells import cells_of_levels
-from cellsolve.macro.chunks import Evaluation
+from cellsolve.macro.checkpoints import checkpoints_at
+from cellsolve.macro.chunks import Evaluation, Means
+from cellsolve.macro.computable import computable
+from cellsolve.macro.continuation import Continuation
 from cellsolve.macro.effective import Effective, Report, effective_coefficients
 from cellsolve.macro.grid import grid_points, to_dataset
 from cellsolve.macro.periodicity import check_periodic
 from cellsolve.macro.points import MacroPoints
+from cellsolve.macro.sweep import TemperatureSweep
 from cellsolve.multiscale.cost import Cost, estimate_cost
 from cellsolve.multiscale.evaluation import chunk_rows
 from cellsolve.multiscale.fields import Fields
@@ -29,6 +35,7 @@ from cellsolve.multiscale.plan import Tally
 from cellsolve.multiscale.planning import Planned, make_plan
 from cellsolve.multiscale.recursion import prepared
 from cellsolve.potentials import Potential, levels_of
+from cellsolve.results.store import Store
 
 if TYPE_CHECKING:
     import xarray
@@ -38,20 +45,43 @@ __all__ = ["EffectiveModel", "homogenize"]
 Progress = Callable[[int, int], None]
 
 
+@overload
 def homogenize(
     V: Potential,
     *,
     sigma: float,
+    tol: float = ...,
+    cells: Sequence[Cell] | Cell | None = ...,
+    bounds: bool = ...,
+) -> EffectiveModel: ...
+
+
+@overload
+def homogenize(
+    V: Potential,
+    *,
+    sigma: Sequence[float] | FloatArray,
+    tol: float = ...,
+    cells: Sequence[Cell] | Cell | None = ...,
+    bounds: bool = ...,
+) -> TemperatureSweep: ...
+
+
+def homogenize(
+    V: Potential,
+    *,
+    sigma: float | Sequence[float] | FloatArray,
     tol: float = 1e-6,
     cells: Sequence[Cell] | Cell | None = None,
     bounds: bool = False,
-) -> EffectiveModel:
+) -> EffectiveModel | TemperatureSweep:
     """The effective model of a particle in V0(x) + V1(x, x/eps, .., x/eps^N) at temperature sigma, as eps -> 0.
 
         M = K_0 / Z,    Z = int exp(-V1/sigma) dy1..dyN,    Psi = V0 - sigma log Z              (13, 14)
         dX = -M grad Psi dt + sigma div M dt + sqrt(2 sigma M) dW                               (18)
 
-    ``sigma`` = k_B T > 0, in the unit of V. ``tol``: relative error wanted of M. ``cells``: the unit cell of each
+    ``sigma`` = k_B T > 0, in the unit of V; a sequence of temperatures, all different, gives a `TemperatureSweep`,
+    whose arrays have them as their first axis. ``tol``: relative error wanted of M. ``cells``: the unit cell of each
     y_1 .. y_N, or one for all; by default unit boxes whose resolution is chosen to meet ``tol``. Islands of porous
     cells take no part in M and Z. On a mesh, or a box with n and order given, the resolution stays, and
     ``error_estimate`` says what it is worth. Resolution is chosen by
@@ -70,7 +100,10 @@ def homogenize(
         )
     if bounds:
         raise CoefficientError("got bounds = True, but brackets of M are not available yet. Leave it out.")
-    return EffectiveModel(V, _positive("sigma", sigma), _tolerance(tol), cells_of_levels(V, cells))
+    wanted, given = _tolerance(tol), cells_of_levels(V, cells)
+    if not isinstance(sigma, Sequence | np.ndarray) or isinstance(sigma, str) or np.ndim(sigma) == 0:
+        return EffectiveModel(V, _positive("sigma", sigma), wanted, given)
+    return TemperatureSweep(tuple(EffectiveModel(V, each, wanted, given) for each in _temperatures(sigma)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +114,7 @@ class EffectiveModel:
     sigma: float
     tol: float
     cells: tuple[Cell, ...]
+    continuation: Continuation | None = field(default=None, repr=False, compare=False)  # of the sweep it is part of
 
     def evaluate(
         self,
@@ -96,18 +130,12 @@ class EffectiveModel:
         are good to an eighth of ``tol``; ``exact_points`` solves them at every point.
         ``executor``: anything with the interface of concurrent.futures.Executor; results do not depend on it.
         ``progress(done, total)`` is called with the cell problems solved so far.
-        Raises CoefficientError (shapes, potentials that are not finite or not periodic) and ConvergenceError, whose
-        ``result`` is what was reached.
+        Raises CoefficientError (shapes, potentials that are not periodic, or finite at no point) and ConvergenceError,
+        whose ``result`` is what was reached: NaN at points that could not be computed.
         """
-        start = time.perf_counter()
-        points = self._points(x)
-        flat = points.reshape(-1, self.potential.dim)
-        planned, planning = self.plan(flat)
-        distinct, inverse = self._distinct(flat)
-        evaluation = self._macro_points(distinct, exact_points).evaluate(planned, executor, progress).of(inverse)
-        report = self._report(planned, planning, evaluation, time.perf_counter() - start)
-        effective = self._effective(flat, evaluation, report, points.shape[:-1])
-        self._refuse_unconverged(effective)
+        effective, failure = self._reached(self._points(x), exact_points, Means(executor, progress))
+        if failure:
+            raise ConvergenceError(failure, result=effective)
         return effective
 
     def on_grid(
@@ -117,39 +145,80 @@ class EffectiveModel:
         executor: Executor | None = None,
         progress: Progress | None = None,
         exact_points: bool = False,
+        store: str | os.PathLike[str] | Store | None = None,
     ) -> xarray.Dataset:
         """The same on a tensor grid {"x0": (..), "x1": (..)}, as a labelled dataset with units and provenance.
 
-        Variables ``diffusion`` (x0, .., i, j), ``partition_function``, ``log_partition_function``, ``free_energy``,
-        ``free_energy_gradient`` (.., i), ``diffusion_divergence`` (.., i), ``error_estimate``.
+        Variables ``diffusion`` (x0, .., i, j) and ``log_diffusion``, ``partition_function``,
+        ``log_partition_function``, ``free_energy``, ``free_energy_gradient`` (.., i), ``diffusion_divergence`` (.., i),
+        ``error_estimate`` and ``within_tolerance``; attributes ``converged`` and ``failure`` say what was not reached.
+        ``store``: a folder where finished chunks of points are kept, whole and on the disk about a second after they
+        are known. The same call goes on with what is there, to the same bits; JobError where it is of another job.
         Raises as `evaluate` does; the ``result`` of a ConvergenceError is then a dataset.
         """
         axes, points = grid_points(grid, self.potential.dim)
-        try:
-            effective = self.evaluate(points, executor=executor, progress=progress, exact_points=exact_points)
-        except ConvergenceError as error:
-            reached = to_dataset(axes, error.result, self._provenance(error.result.report))
-            raise ConvergenceError(str(error), result=reached) from None
-        return to_dataset(axes, effective, self._provenance(effective.report))
+        with checkpoints_at(store, self, axes, exact_points) as checkpoints:
+            effective, failure = self._reached(points, exact_points, Means(executor, progress, checkpoints))
+        dataset = to_dataset(axes, effective, self.provenance(effective.report), self.tol, failure)
+        if failure:
+            raise ConvergenceError(failure, result=dataset)
+        return dataset
 
     @one_thread()
     def plan(self, x: FloatArray) -> tuple[Planned, Tally]:
         """Spaces and lattices for the points x (R, d), and the cell problems that choosing them took."""
+        handed = self.continuation or Continuation()
+        handed.begin(x)
+        known = handed.plan(self.sigma)
+        if known is not None:
+            return known
         check_periodic(self.potential, self.cells, x)
-        tally = Tally()
-        planned = make_plan(self.potential, self.sigma, self.tol, self.cells, self._distinct(x)[0], tally)
-        return planned.with_plan(prepared(planned.plan, tally)), tally
+        tally, distinct, hotter = Tally(), self._distinct(x)[0], handed.hotter(self.sigma)
+        planned = make_plan(self.potential, self.sigma, self.tol, self.cells, distinct, tally, hotter)
+        planned = planned.with_plan(prepared(planned.plan, tally))
+        handed.keep(self.sigma, planned, tally)
+        return planned, tally
 
     @one_thread()
     def cost(self, x: npt.ArrayLike, *, exact_points: bool = False) -> Cost:
         """Cell problems, unknowns, memory and time that `evaluate` would take at the points x (..., d)."""
         start = time.perf_counter()
         flat = self._points(x).reshape(-1, self.potential.dim)
-        planned, _ = self.plan(flat)
+        try:
+            planned, _ = self.plan(flat)
+        except CoefficientError:
+            known = computable(self.potential, self.sigma, self.cells, flat)
+            if known.all() or not known.any():
+                raise
+            return self.cost(flat[known], exact_points=exact_points)
         planning = time.perf_counter() - start
         distinct, _ = self._distinct(flat)
         solved = self._macro_points(distinct, exact_points).expected
         return estimate_cost(planned.plan, solved, chunk_rows(planned), distinct, planning)
+
+    def _reached(self, points: FloatArray, exact: bool, means: Means) -> tuple[Effective, str]:
+        """Results at the points (..., d), and the words of what they lack; NaN where V1 makes no cell problem."""
+        flat, lead = points.reshape(-1, self.potential.dim), points.shape[:-1]
+        try:
+            effective = self._computed(flat, exact, means)
+            return effective.reshaped(lead), self._shortcoming(effective)
+        except CoefficientError as error:
+            known = computable(self.potential, self.sigma, self.cells, flat)
+            if known.all() or not known.any():
+                raise
+            missing = f"{int((~known).sum())} of {len(flat)} points could not be computed: {error}"
+        effective = self._computed(flat[known], exact, means)
+        failure = f"{missing} {self._shortcoming(effective)}".rstrip()
+        return at_known(effective, known).reshaped(lead), failure
+
+    def _computed(self, flat: FloatArray, exact: bool, means: Means) -> Effective:
+        """Results at the points (R, d)."""
+        start = time.perf_counter()
+        planned, planning = self.plan(flat)
+        distinct, inverse = self._distinct(flat)
+        evaluation = self._macro_points(distinct, exact).evaluate(planned, means).of(inverse)
+        report = self._report(planned, planning, evaluation, time.perf_counter() - start)
+        return self._effective(flat, evaluation, report)
 
     def _macro_points(self, distinct: FloatArray, exact: bool) -> MacroPoints:
         return MacroPoints(self.potential, self.sigma, self.tol, self.cells, self._derivatives, distinct, exact)
@@ -181,11 +250,10 @@ class EffectiveModel:
         _, first, inverse = np.unique(x[:, columns], axis=0, return_index=True, return_inverse=True)
         return x[first], inverse.ravel().astype(np.int64)
 
-    def _effective(self, x: FloatArray, evaluation: Evaluation, report: Report, lead: tuple[int, ...]) -> Effective:
+    def _effective(self, x: FloatArray, evaluation: Evaluation, report: Report) -> Effective:
         fields = Fields(evaluation.channels, self.potential.dim, self._derivatives)
         error = evaluation.error + 1e-15
-        flat = effective_coefficients(self.potential, self.sigma, x, fields, error, report)
-        return flat.reshaped(lead)
+        return effective_coefficients(self.potential, self.sigma, x, fields, error, report)
 
     def _report(self, planned: Planned, planning: Tally, evaluation: Evaluation, seconds: float) -> Report:
         total = Tally()
@@ -206,14 +274,18 @@ class EffectiveModel:
             seconds=seconds,
         )
 
-    def _provenance(self, report: Report) -> dict[str, str | float | int]:
+    def provenance(self, report: Report | None) -> dict[str, str | float | int]:
         """What a file must say of how its numbers were made; nothing that differs from run to run."""
-        return {
+        job: dict[str, str | float | int] = {
             **{f"potential_{name}": text for name, text in self.potential.source.items()},
             "scales": self.potential.scales,
             "sigma": self.sigma,
             "tolerance": self.tol,
             "cells": "; ".join(cell.name for cell in self.cells),
+        }
+        if report is None:  # nothing was computed
+            return job
+        return job | {
             "spaces": "; ".join(report.spaces.values()),
             "samplings": "; ".join(f"{name}: {text}" for name, text in report.samplings.items()),
             "cell_problems": "; ".join(f"level {k}: {n}" for k, n in sorted(report.cell_problems.items())),
@@ -221,20 +293,20 @@ class EffectiveModel:
             "unconverged_cell_problems": report.unconverged,
         }
 
-    def _refuse_unconverged(self, effective: Effective) -> None:
+    def _shortcoming(self, effective: Effective) -> str:
+        """What keeps results from being what was wanted, and what to do; empty where nothing does."""
         worst = float(np.max(effective.error_estimate))
         if effective.report.unconverged or not np.isfinite(effective.diffusion).all():
-            raise ConvergenceError(
+            return (
                 f"{effective.report.unconverged} cell problems did not converge (estimated relative error of M up to "
-                f"{worst:.1e}, wanted {self.tol:.1e}). Raise sigma or tol, or refine the cells.",
-                result=effective,
+                f"{worst:.1e}, wanted {self.tol:.1e}). Raise sigma or tol, or refine the cells."
             )
         if worst > self.tol and all(map(_is_adaptive, self.cells)):
-            raise ConvergenceError(
+            return (
                 f"the estimated relative error of M is {worst:.1e}, wanted {self.tol:.1e}: the finest boxes and "
-                "lattices tried do not resolve this potential. Raise tol or sigma, or give cells with n and order.",
-                result=effective,
+                "lattices tried do not resolve this potential. Raise tol or sigma, or give cells with n and order."
             )
+        return ""
 
 
 def _is_adaptive(cell: Cell) -> bool:
@@ -242,7 +314,16 @@ def _is_adaptive(cell: Cell) -> bool:
     return isinstance(cell, BoxCell) and cell.n is None and cell.order is None
 
 
-def _positive(name: str, value: float) -> float:
+def _temperatures(sigma: Sequence[float] | FloatArray) -> list[float]:
+    """One or more, that differ."""
+    values = [_positive(f"sigma[{i}]", value) for i, value in enumerate(sigma)]
+    if len(set(values)) < len(values) or not values:
+        what = "the same temperature twice" if values else "no temperature"
+        raise CoefficientError(f"got {what} in sigma = {list(sigma)!r:.80}, needed one or more that differ.")
+    return values
+
+
+def _positive(name: str, value: object) -> float:
     if not isinstance(value, int | float | np.number) or not np.isfinite(value) or not value > 0:
         raise CoefficientError(f"got {name} = {value!r}, needed a finite number > 0.")
     return float(value)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +11,7 @@ import numpy.typing as npt
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
-from cellsolve.macro.chunks import Evaluation, evaluate_in_chunks
+from cellsolve.macro.chunks import Evaluation, Means, evaluate_in_chunks
 from cellsolve.macro.interpolation import FEWEST_POINTS, Solved, Target, expected_nodes, interpolated
 from cellsolve.multiscale.fields import block_size
 from cellsolve.multiscale.level import terms_at
@@ -46,12 +44,10 @@ class MacroPoints:
             return len(self.x)
         return min(expected_nodes(self._components, self._potential, self.tol), len(self.x))
 
-    def evaluate(
-        self, planned: Planned, executor: Executor | None, progress: Callable[[int, int], None] | None
-    ) -> Evaluation:
+    def evaluate(self, planned: Planned, means: Means) -> Evaluation:
         """log K_0 and log Z at the points."""
         if self._all_solved:
-            return evaluate_in_chunks(planned, self.x, self.active, executor, progress)
+            return evaluate_in_chunks(planned, self.x, self.active, means)
         tally, count, reported = Tally(), 0, 0
 
         def solve(nodes: FloatArray) -> Solved:
@@ -61,10 +57,10 @@ class MacroPoints:
             def report(done: int, total: int) -> None:
                 nonlocal reported
                 reported = before + done
-                if progress is not None:
-                    progress(reported, before + total)
+                if means.progress is not None:
+                    means.progress(reported, before + total)
 
-            result = evaluate_in_chunks(planned, self._at(nodes), self.active, executor, report)
+            result = evaluate_in_chunks(planned, self._at(nodes), self.active, replace(means, progress=report))
             tally.merge(result.tally)
             count += len(nodes)
             return Solved(result.channels, result.error, result.tally.unconverged)
