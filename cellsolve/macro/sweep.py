@@ -158,9 +158,8 @@ def temperatures(
 ) -> list[Reached[Result]]:
     """``function(model, progress)`` of each model of a chain, in the ``order`` of temperatures.
 
-    ``blank(model, failure)`` stands for one of which nothing is known; ``expected`` are the cell problems of each model,
-    as long as it has not said itself.
-    Raises the first error if no temperature can be computed.
+    ``blank(model, failure)`` stands for one of which nothing is known; ``expected`` are the cell problems of each
+    model, as long as it has not said itself. Raises the first error if no temperature can be computed.
     """
     total, done = list(expected) or [0] * len(chain), [0] * len(chain)
     found, errors = dict[float, tuple[Result | None, str, float]](), list[CellsolveError]()
