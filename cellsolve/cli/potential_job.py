@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from cellsolve.cells import box_cell, read_cell
 from cellsolve.cli.jobs import CellSection, Job, PotentialJob
-from cellsolve.errors import CellsolveError
 from cellsolve.fem.resolution import Cell
 from cellsolve.macro.checkpoints import job_of
+from cellsolve.macro.computable import NowhereDefinedError
 from cellsolve.macro.grid import grid_points
 from cellsolve.macro.model import EffectiveModel, homogenize
 from cellsolve.macro.sweep import Reached, blank_dataset, temperatures
@@ -92,11 +92,11 @@ class Computation:
     def costs(self) -> list[Cost | None]:
         """What each model will take; None for one that cannot be computed. Raises the first error if none can."""
         _, points = grid_points(self.axes, len(self.axes))
-        costs, errors = list[Cost | None](), list[CellsolveError]()
+        costs, errors = list[Cost | None](), list[NowhereDefinedError]()
         for model in self.models:
             try:
                 costs.append(model.cost(points, exact_points=self.exact_points))
-            except CellsolveError as error:
+            except NowhereDefinedError as error:
                 costs.append(None)
                 errors.append(error)
         if len(errors) == len(self.models):

@@ -13,11 +13,15 @@ from cellsolve.fem.space import FloatArray
 from cellsolve.multiscale.level import level_coefficient
 from cellsolve.potentials import Level, Potential, levels_of, macroscopic_terms
 
-__all__ = ["computable"]
+__all__ = ["NowhereDefinedError", "computable"]
 
 _PLACES = 16  # of the variables outside a level
 _FINEST = 6  # rungs of a ladder that are looked at at most
 _BATCH = 64
+
+
+class NowhereDefinedError(CoefficientError):
+    """At this temperature no macroscopic point that was asked for has cell problems; at another one some may."""
 
 
 def computable(potential: Potential, sigma: float, cells: Sequence[Cell], x: FloatArray) -> npt.NDArray[np.bool_]:

@@ -21,7 +21,7 @@ from cellsolve.macro.assembled import at_known
 from cellsolve.macro.cells import cells_of_levels
 from cellsolve.macro.checkpoints import checkpoints_at
 from cellsolve.macro.chunks import Evaluation, Means
-from cellsolve.macro.computable import computable
+from cellsolve.macro.computable import NowhereDefinedError, computable
 from cellsolve.macro.continuation import Continuation
 from cellsolve.macro.effective import Effective, Report, effective_coefficients
 from cellsolve.macro.grid import grid_points, to_dataset
@@ -186,10 +186,8 @@ class EffectiveModel:
         flat = self._points(x).reshape(-1, self.potential.dim)
         try:
             planned, _ = self.plan(flat)
-        except CoefficientError:
-            known = computable(self.potential, self.sigma, self.cells, flat)
-            if known.all() or not known.any():
-                raise
+        except CoefficientError as error:
+            known = self._known_after(error, flat)
             return self.cost(flat[known], exact_points=exact_points)
         planning = time.perf_counter() - start
         distinct, _ = self._distinct(flat)
@@ -203,13 +201,20 @@ class EffectiveModel:
             effective = self._computed(flat, exact, means)
             return effective.reshaped(lead), self._shortcoming(effective)
         except CoefficientError as error:
-            known = computable(self.potential, self.sigma, self.cells, flat)
-            if known.all() or not known.any():
-                raise
+            known = self._known_after(error, flat)
             missing = f"{int((~known).sum())} of {len(flat)} points could not be computed: {error}"
         effective = self._computed(flat[known], exact, means)
         failure = f"{missing} {self._shortcoming(effective)}".rstrip()
         return at_known(effective, known).reshaped(lead), failure
+
+    def _known_after(self, error: CoefficientError, flat: FloatArray) -> npt.NDArray[np.bool_]:
+        """The points (R, d) that can be computed without those that made the error; raises it where it was not them."""
+        known = computable(self.potential, self.sigma, self.cells, flat)
+        if known.all():
+            raise error
+        if not known.any():
+            raise NowhereDefinedError(str(error)) from None
+        return known
 
     def _computed(self, flat: FloatArray, exact: bool, means: Means) -> Effective:
         """Results at the points (R, d)."""

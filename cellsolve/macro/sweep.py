@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.errors import CellsolveError, CoefficientError, ConvergenceError
+from cellsolve.errors import CellsolveError, ConvergenceError
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 from cellsolve.macro.assembled import stacked, unknown
 from cellsolve.macro.checkpoints import job_of
+from cellsolve.macro.computable import NowhereDefinedError
 from cellsolve.macro.continuation import Continuation
 from cellsolve.macro.effective import Effective
 from cellsolve.macro.grid import grid_points, to_dataset
@@ -198,7 +199,7 @@ def _attempt(
         return function(model, progress), "", None
     except ConvergenceError as error:
         return error.result, str(error), error if error.result is None else None
-    except CoefficientError as error:
+    except NowhereDefinedError as error:
         return None, str(error), error
 
 

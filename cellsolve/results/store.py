@@ -118,6 +118,8 @@ def _check_job(folder: Path, job: Job) -> None:
     if not folder.exists():
         return
     earlier = _earlier_job(folder)
+    if not earlier:
+        return
     differences = [
         f"{name} was {_shown(earlier.get(name))}, now {_shown(job.get(name))}"
         for name in {**earlier, **job}
@@ -161,7 +163,7 @@ def _files_of_parts(folder: Path) -> dict[str, Path]:
     found = dict[str, Path]()
     for path in sorted(folder.glob("part-*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 found |= {name.split(_SLASH)[0]: path for name in arrays.files}
         except (OSError, ValueError, zipfile.BadZipFile):
             continue
