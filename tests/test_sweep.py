@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pickle import PicklingError
+
 import numpy as np
 import pytest
 
@@ -15,6 +18,7 @@ SIGMA = [0.5, 0.1, 2.0]
 COSINE = cs.Potential("cos(2*pi*y1)*(1 + 0.1*x)", dim=1, scales=1, V0="x**2")
 PLANE = cs.Potential("cos(2*pi*y1[0])*cos(2*pi*y1[1])*(1 + 0.1*x[0])", dim=2, scales=1)
 COUPLED = cs.Potential("cos(2*pi*y1)*(1 + 0.1*x) + 0.5*cos(2*pi*(y1 - y2))", dim=1, scales=2)
+WEAK, STRONG = np.array([[-0.9]]), np.array([[4.0]])
 X = np.array([[-1.0], [0.0], [0.5]])
 
 
@@ -190,10 +194,10 @@ def test_each_plan_is_made_once_and_begins_with_that_of_the_hotter(monkeypatch) 
 def test_plans_are_those_of_the_points_asked_for() -> None:
     """The second points are where the potential is strong: a plan for the first ones would be too coarse."""
     V = cs.Potential("(1 + x)*cos(2*pi*y1)", dim=1, scales=1)
-    (model,) = cs.homogenize(V, sigma=[0.1], tol=1e-8).chain()
-    model.evaluate([[-0.9]])
-    strong = model.evaluate([[4.0]])
-    np.testing.assert_array_equal(strong.diffusion, cs.homogenize(V, sigma=0.1, tol=1e-8).evaluate([[4.0]]).diffusion)
+    (model,) = cs.homogenize(V, sigma=[0.1]).chain()
+    weak, strong, alone = model.plan(WEAK), model.plan(STRONG), cs.homogenize(V, sigma=0.1).plan(STRONG)
+    unknowns = [planned.plan.solvers[1].space.n_dofs for planned, _ in (weak, strong, alone)]
+    assert unknowns[0] < unknowns[1] == unknowns[2]
 
 
 def test_costs_are_in_the_order_of_the_temperatures() -> None:
@@ -212,3 +216,33 @@ def test_reports_are_added_up() -> None:
     alone = [cs.homogenize(COSINE, sigma=s).evaluate(X).report for s in (0.5, 2.0)]
     assert report.cell_problems[1] == sum(r.cell_problems[1] for r in alone)
     assert report.unknowns[1] == max(r.unknowns[1] for r in alone)
+
+
+class _Forgetful(Executor):
+    """Computes one chunk; cannot be sent another one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def submit(self, function, /, *arguments, **keywords):
+        future = Future()
+        self.count += 1
+        if self.count == 1:
+            future.set_result(function(*arguments, **keywords))
+        else:
+            future.set_exception(PicklingError("Can't pickle <lambda>"))
+        return future
+
+
+def test_mistakes_that_are_not_of_a_temperature_are_raised_at_once() -> None:
+    with pytest.raises(CoefficientError, match="cannot be sent to worker processes"):
+        cs.homogenize(COSINE, sigma=[1.0, 0.5]).evaluate(X, executor=_Forgetful())
+    V = cs.Potential("cos(3*pi*y1)", dim=1, scales=1)
+    with pytest.raises(CoefficientError, match="not periodic"):
+        cs.homogenize(V, sigma=[1.0, 0.5]).evaluate(X)
+
+
+def test_sweeps_do_not_depend_on_workers() -> None:
+    sweep = cs.homogenize(COUPLED, sigma=SIGMA)
+    with ThreadPoolExecutor(2) as executor:
+        np.testing.assert_array_equal(sweep.evaluate(X, executor=executor).diffusion, sweep.evaluate(X).diffusion)

@@ -54,11 +54,9 @@ def compare(name: str, V: cs.Potential, sigmas: FloatArray, x: FloatArray, repea
     worst = float((difference / np.linalg.norm(together, 2, axis=(-2, -1))).max())
     _, slow_run = processor_time(lambda: [(model.cost(x), model.evaluate(x)) for model in alone], repeats)
     _, fast_run = processor_time(lambda: costs_and_results(sweep, x), repeats)
-    print(
-        f"{name}, {len(sigmas)} temperatures {sigmas[0]:g} .. {sigmas[-1]:g}: one by one {slow:.3f} s, "
-        f"sweep {fast:.3f} s, ratio {fast / slow:.2f}; with costs {slow_run:.3f} s, {fast_run:.3f} s, ratio {fast_run / slow_run:.2f}; "
-        f"M differs by {worst:.1e}"
-    )
+    print(f"{name}, {len(sigmas)} temperatures {sigmas[0]:g} .. {sigmas[-1]:g}: M differs by {worst:.1e}")
+    print(f"  evaluate: one by one {slow:.3f} s, sweep {fast:.3f} s, ratio {fast / slow:.2f}")
+    print(f"  with costs: one by one {slow_run:.3f} s, sweep {fast_run:.3f} s, ratio {fast_run / slow_run:.2f}")
 
 
 def costs_and_results(sweep: cs.TemperatureSweep, x: FloatArray) -> None:
