@@ -592,12 +592,14 @@ def dataset():
 def test_grids_have_labelled_axes_and_units(dataset) -> None:
     dims = {
         "diffusion": ("x0", "x1", "i", "j"),
+        "log_diffusion": ("x0", "x1", "i", "j"),
         "partition_function": ("x0", "x1"),
         "log_partition_function": ("x0", "x1"),
         "free_energy": ("x0", "x1"),
         "free_energy_gradient": ("x0", "x1", "i"),
         "diffusion_divergence": ("x0", "x1", "i"),
         "error_estimate": ("x0", "x1"),
+        "within_tolerance": ("x0", "x1"),
     }
     assert {name: variable.dims for name, variable in dataset.data_vars.items()} == dims
     assert dict(dataset.sizes) == {"x0": 3, "x1": 2, "i": 2, "j": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pickle import PicklingError
 
@@ -246,3 +247,12 @@ def test_sweeps_do_not_depend_on_workers() -> None:
     sweep = cs.homogenize(COUPLED, sigma=SIGMA)
     with ThreadPoolExecutor(2) as executor:
         np.testing.assert_array_equal(sweep.evaluate(X, executor=executor).diffusion, sweep.evaluate(X).diffusion)
+
+
+def test_an_error_of_some_points_is_one_of_the_potential_too() -> None:
+    V = cs.Potential("sqrt(x)*cos(2*pi*y1)", dim=1, scales=1)
+    with pytest.raises(CoefficientError, match=r"1 of 2 points could not be computed: .* finite") as caught:
+        cs.homogenize(V, sigma=1.0).evaluate([[-1.0], [1.0]])
+    assert isinstance(caught.value, ConvergenceError)
+    again = pickle.loads(pickle.dumps(caught.value))
+    np.testing.assert_array_equal(again.result.diffusion, caught.value.result.diffusion)

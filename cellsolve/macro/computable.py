@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.errors import CoefficientError
+from cellsolve.errors import CoefficientError, ConvergenceError
 from cellsolve.fem.resolution import Cell, Space, space_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.multiscale.level import level_coefficient
 from cellsolve.potentials import Level, Potential, levels_of, macroscopic_terms
 
-__all__ = ["NowhereDefinedError", "computable"]
+__all__ = ["NowhereDefinedError", "PartlyDefinedError", "computable"]
 
 _PLACES = 16  # of the variables outside a level
 _FINEST = 6  # rungs of a ladder that are looked at at most
@@ -22,6 +22,10 @@ _BATCH = 64
 
 class NowhereDefinedError(CoefficientError):
     """At this temperature no macroscopic point that was asked for has cell problems; at another one some may."""
+
+
+class PartlyDefinedError(CoefficientError, ConvergenceError):
+    """Some points have no cell problems; ``result`` has the others."""
 
 
 def computable(potential: Potential, sigma: float, cells: Sequence[Cell], x: FloatArray) -> npt.NDArray[np.bool_]:

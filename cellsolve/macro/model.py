@@ -21,7 +21,7 @@ from cellsolve.macro.assembled import at_known
 from cellsolve.macro.cells import cells_of_levels
 from cellsolve.macro.checkpoints import checkpoints_at
 from cellsolve.macro.chunks import Evaluation, Means
-from cellsolve.macro.computable import NowhereDefinedError, computable
+from cellsolve.macro.computable import NowhereDefinedError, PartlyDefinedError, computable
 from cellsolve.macro.continuation import Continuation
 from cellsolve.macro.effective import Effective, Report, effective_coefficients
 from cellsolve.macro.grid import grid_points, to_dataset
@@ -130,12 +130,14 @@ class EffectiveModel:
         are good to an eighth of ``tol``; ``exact_points`` solves them at every point.
         ``executor``: anything with the interface of concurrent.futures.Executor; results do not depend on it.
         ``progress(done, total)`` is called with the cell problems solved so far.
-        Raises CoefficientError (shapes, potentials that are not periodic, or finite at no point) and ConvergenceError,
-        whose ``result`` is what was reached: NaN at points that could not be computed.
+        Raises CoefficientError (shapes, potentials that are not finite or not periodic) and ConvergenceError, whose
+        ``result`` is what was reached. Where V1 is not finite, or too cold, at some of the points only, the error is
+        both, and its ``result`` is NaN there.
         """
-        effective, failure = self._reached(self._points(x), exact_points, Means(executor, progress))
-        if failure:
-            raise ConvergenceError(failure, result=effective)
+        effective, error = self._reached(self._points(x), exact_points, Means(executor, progress))
+        if error is not None:
+            error.result = effective
+            raise error
         return effective
 
     def on_grid(
@@ -158,10 +160,12 @@ class EffectiveModel:
         """
         axes, points = grid_points(grid, self.potential.dim)
         with checkpoints_at(store, self, axes, exact_points) as checkpoints:
-            effective, failure = self._reached(points, exact_points, Means(executor, progress, checkpoints))
+            effective, error = self._reached(points, exact_points, Means(executor, progress, checkpoints))
+        failure = "" if error is None else str(error)
         dataset = to_dataset(axes, effective, self.provenance(effective.report), self.tol, failure)
-        if failure:
-            raise ConvergenceError(failure, result=dataset)
+        if error is not None:
+            error.result = dataset
+            raise error
         return dataset
 
     @one_thread()
@@ -194,18 +198,19 @@ class EffectiveModel:
         solved = self._macro_points(distinct, exact_points).expected
         return estimate_cost(planned.plan, solved, chunk_rows(planned), distinct, planning)
 
-    def _reached(self, points: FloatArray, exact: bool, means: Means) -> tuple[Effective, str]:
-        """Results at the points (..., d), and the words of what they lack; NaN where V1 makes no cell problem."""
+    def _reached(self, points: FloatArray, exact: bool, means: Means) -> tuple[Effective, ConvergenceError | None]:
+        """Results at the points (..., d), and the error of what they lack; NaN where V1 makes no cell problem."""
         flat, lead = points.reshape(-1, self.potential.dim), points.shape[:-1]
         try:
             effective = self._computed(flat, exact, means)
-            return effective.reshaped(lead), self._shortcoming(effective)
+            shortcoming = self._shortcoming(effective)
+            return effective.reshaped(lead), ConvergenceError(shortcoming) if shortcoming else None
         except CoefficientError as error:
             known = self._known_after(error, flat)
             missing = f"{int((~known).sum())} of {len(flat)} points could not be computed: {error}"
         effective = self._computed(flat[known], exact, means)
-        failure = f"{missing} {self._shortcoming(effective)}".rstrip()
-        return at_known(effective, known).reshaped(lead), failure
+        words = f"{missing} {self._shortcoming(effective)}".rstrip()
+        return at_known(effective, known).reshaped(lead), PartlyDefinedError(words)
 
     def _known_after(self, error: CoefficientError, flat: FloatArray) -> npt.NDArray[np.bool_]:
         """The points (R, d) that can be computed without those that made the error; raises it where it was not them."""
