@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cellsolve.macro.effective import Effective as Effective
     from cellsolve.macro.model import EffectiveModel as EffectiveModel
     from cellsolve.macro.model import homogenize as homogenize
+    from cellsolve.macro.sweep import TemperatureSweep as TemperatureSweep
     from cellsolve.potentials import Potential as Potential
     from cellsolve.results.dataset import read_netcdf as read_netcdf
     from cellsolve.results.dataset import write_netcdf as write_netcdf
@@ -50,6 +51,7 @@ _HOMES = {
     "MeshError": "cellsolve.errors",
     "PeriodicityError": "cellsolve.errors",
     "Potential": "cellsolve.potentials",
+    "TemperatureSweep": "cellsolve.macro.sweep",
     "UnitCell": "cellsolve.cells",
     "box_cell": "cellsolve.cells",
     "homogenize": "cellsolve.macro.model",

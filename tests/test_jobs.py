@@ -109,7 +109,7 @@ y1 = [1, "a"]
 tol = 1
 [solve]
 tol = 2
-bounds = true
+bounds = 3
 """
     found = mistakes(tmp_path, text)
     expected = [
@@ -131,7 +131,7 @@ bounds = true
         ("grid.y1", "unknown axis"),
         ("[solv]", "unknown section, did you mean [solve]?"),
         ("solve.tol", "got 2, needed a number from 1e-13 to 1"),
-        ("solve.bounds", "not available for potentials"),
+        ("solve.bounds", "got 3, needed true or false"),
     ]
     for path, words in expected:
         assert any(line.startswith(f"{path}: ") and words in line for line in found), (path, words, found)

@@ -24,6 +24,7 @@ NAMES = {
     "MeshError",
     "PeriodicityError",
     "Potential",
+    "TemperatureSweep",
     "UnitCell",
     "box_cell",
     "exact",

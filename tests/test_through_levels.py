@@ -237,6 +237,27 @@ def test_grids_carry_brackets_and_do_not_depend_on_workers() -> None:
     np.testing.assert_array_equal(eff.upper, again.upper)
 
 
+def test_datasets_carry_brackets_and_go_on_from_checkpoints(tmp_path) -> None:
+    """The two chains at two temperatures are kept apart in one store."""
+    sweep = cs.homogenize(LANDSCAPES["coupled"].potential, sigma=[1.0, 2.0], tol=1e-3, bounds=True)
+    grid = {"x0": [0.0, 1.0], "x1": [0.5]}
+    first, again = (sweep.on_grid(grid, store=tmp_path / "store") for _ in range(2))
+    assert first.lower.dims == first.upper.dims == ("sigma", "x0", "x1", "i", "j")
+    assert np.linalg.eigvalsh(first.upper.values - first.lower.values).min() > 0
+    for name in ("lower", "upper", "diffusion"):
+        np.testing.assert_array_equal(first[name], again[name])
+    assert first.attrs["bounds"] == 1
+
+
+def test_a_temperature_that_fails_has_an_unknown_bracket() -> None:
+    """At the lower temperature exp(-V1/sigma) is not to be had."""
+    V = cs.Potential("cos(2*pi*y1[0])*cos(2*pi*y1[1])", dim=2, scales=1)
+    with pytest.raises(ConvergenceError) as caught:
+        cs.homogenize(V, sigma=[1e-4, 1.0], tol=1e-2, bounds=True).evaluate(ORIGIN[2])
+    assert np.isnan(caught.value.result.lower[0]).all()
+    assert loewner_gap(caught.value.result.lower[1], caught.value.result.upper[1]) > 0
+
+
 def test_a_bracket_that_stays_too_wide_is_delivered_with_the_error() -> None:
     V = cs.Potential("abs(sin(pi*(y1 + 0.31)))", dim=1, scales=1)
     with pytest.raises(ConvergenceError, match=r"wanted 1\.0e-11") as caught:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cellsolve.cli.items import Item, MeshSource, Outcome
+from cellsolve.cli.items import Item, Outcome
 from cellsolve.errors import JobError
 from cellsolve.results.rows import OK, Row
 from cellsolve.results.table_reading import read_table
 
-__all__ = ["Start", "Starting", "anew", "only_new", "resumed"]
+__all__ = ["Start", "Starting", "anew", "only_new", "resumed", "resumed_job"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,42 @@ def resumed(path: Path, items: Sequence[Item]) -> Start:
     return Start(stay, kept, tuple(item for item in items if _file(item.name) not in done))
 
 
+def resumed_job(path: Path, items: Sequence[Item]) -> Start:
+    """Items of a job without a row that is well. Its cells have names and settings of their own, which a row must
+    share; raises JobError for a table with other rows."""
+    rows = read_table(path)
+    for row in rows:
+        named = [item for item in items if item.name == row["mesh"]]
+        if not named:
+            raise JobError(
+                f"{path} has a row of {row['mesh']}, which is no cell of this job. Give the same job, or another "
+                "output (-o)."
+            )
+        if not any(row.get("settings") == item.settings for item in named):
+            _check_settings(path, row, named[0])
+    kept, left = list[Outcome](), list[Item]()
+    for item in items:
+        answers = [row for row in rows if _answers(row, item)]
+        if answers:
+            kept.append(Outcome(answers[-1], kept=True))
+        else:
+            left.append(item)
+    return Start(tuple(outcome.row for outcome in kept), tuple(kept), tuple(left))
+
+
+def _answers(row: Row, item: Item) -> bool:
+    """Is it the row of this cell, well, and of the same file?"""
+    same = row["mesh"] == item.name and row.get("settings") == item.settings
+    return same and _is_done(row, item)
+
+
 def _file(name: str) -> Path:
     return Path(name).resolve()
 
 
 def _is_done(row: Row, item: Item) -> bool:
-    assert isinstance(item.source, MeshSource)
-    well = row.get("status") == OK and _is_finite(row) and {"file_hash": row.get("file_hash")} == item.source.content()
+    content = {"file_hash": row["file_hash"]} if "file_hash" in row else {}
+    well = row.get("status") == OK and _is_finite(row) and content == item.source.content()
     return well and (item.fields is None or _has_fields(row, item.fields))
 
 

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     import xarray
+    from rich.console import Console
     from rich.text import Text
 
 __all__ = ["command"]
@@ -63,6 +64,7 @@ def _print_page(data: dict[str, Any]) -> None:
 
     console = results()
     console.print(data["file"], style="bold", soft_wrap=True)
+    _print_verdict(console, data["attributes"])
     console.print("  " + ", ".join(f"{name} {length}" for name, length in data["dimensions"].items()))
     table = plain_table("variable", "range [unit]")
     for name, variable in {**data["coordinates"], **data["variables"]}.items():
@@ -75,6 +77,19 @@ def _print_page(data: dict[str, Any]) -> None:
         console.print("\n  job", style="dim")
         for line in str(data["attributes"]["job"]).splitlines():
             console.print(f"    {line}", soft_wrap=True)
+
+
+def _print_verdict(console: Console, attributes: dict[str, Any]) -> None:
+    """What must not be overlooked: that not all was reached, and where M is to be had as its logarithm only."""
+    if attributes.get("converged", 1) == 0:
+        words = attributes.get("failure") or "the tolerance was not reached."
+        console.print(f"  NOT CONVERGED: {words}", style="bold red", soft_wrap=True)
+    if any(_listed(attributes.get("points_of_diffusion_underflow", 0))):
+        console.print("  diffusion is 0 at some points for want of range: see log_diffusion", style="yellow")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _cells(name: str, variable: dict[str, Any]) -> tuple[Text, Text]:

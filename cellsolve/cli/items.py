@@ -67,7 +67,7 @@ class BoxSource:
         return box_cell(self.dim, n=self.n, order=self.order, period=self.period)
 
     def options(self) -> dict[str, Any]:
-        return _given({"n": self.n, "box_order": self.order, "period": self.period})
+        return _given({"dim": self.dim, "n": self.n, "box_order": self.order, "period": self.period})
 
     def content(self) -> dict[str, str]:
         return {}

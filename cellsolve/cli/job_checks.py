@@ -27,7 +27,6 @@ def check_potential(data: _Data) -> list[str]:
         *_cell_count(data.get("cells"), potential.get("scales")),
         *_cell_kinds(data.get("cells")),
         *_axes(data.get("grid"), potential.get("dim")),
-        *_bounds(_table(data, "solve")),
     ]
 
 
@@ -109,12 +108,6 @@ def _unknown_axis(name: str, names: list[str]) -> str:
     closest = difflib.get_close_matches(name, names, 1)
     hint = f", did you mean {closest[0]}?" if closest else "."
     return f"unknown axis{hint} Accepted with dim = {len(names)}: {', '.join(names)}."
-
-
-def _bounds(solve: _Data) -> list[str]:
-    if solve.get("bounds") is True:
-        return ["solve.bounds: two-sided bounds are not available for potentials yet, needed false. Leave it out."]
-    return []
 
 
 def _table(data: _Data, name: str) -> _Data:

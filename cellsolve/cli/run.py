@@ -26,6 +26,7 @@ __all__ = ["command"]
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the job; TOML. Repeatable."
 )
+@click.option("--resume", is_flag=True, help="Go on with a run of the same job that was broken off.")
 @click.option("--dry-run", is_flag=True, help="Check the job, print the cost, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the cost and the summary as JSON on stdout.")
 @click.pass_context
@@ -35,6 +36,7 @@ def command(
     output: Path | None,
     workers: int,
     overrides: tuple[str, ...],
+    resume: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -46,12 +48,15 @@ def command(
     \b
         cellsolve run rugged.toml -j 4
         cellsolve run rugged.toml --set potential.sigma=[0.3,0.5] -o cold.nc
+
+    What is finished is kept beside the output, OUT.partial, until that is written: after a crash, --resume goes on with
+    it, to the same file. A result that does not meet the tolerance everywhere is written, marked, with exit code 3.
     """
     from cellsolve.cli.jobs import PotentialJob, load_job
 
     loaded = load_job(job, overrides)
     path = _output(loaded, output)
-    run = _Run(loaded, path, workers, dry_run, as_json)
+    run = _Run(loaded, path, workers, resume, dry_run, as_json)
     content = loaded.content
     ctx.exit(run.potential(content) if isinstance(content, PotentialJob) else run.composite(content))
 
@@ -72,16 +77,15 @@ class _Run:
     job: Job
     path: Path
     workers: int
+    resume: bool
     dry_run: bool
     as_json: bool
 
     def potential(self, content: PotentialJob) -> Exit:
         """Cost, computation, file, summary."""
         from cellsolve.cli.outputs import check_writable
-        from cellsolve.cli.pools import worker_pool
-        from cellsolve.cli.potential_job import computation, cost_facts, joined
-        from cellsolve.cli.terminal import progress_bar
-        from cellsolve.results.dataset import write_netcdf
+        from cellsolve.cli.potential_job import computation, cost_facts
+        from cellsolve.cli.resumable import computed_and_written
 
         check_writable(self.path)
         work = computation(self.job, content)
@@ -91,17 +95,18 @@ class _Run:
         if self.dry_run:
             self._json({"cost": cost})
             return Exit.OK
-        with worker_pool(self.workers) as executor, progress_bar("solving", "cell problems") as report:
-            outcomes = work.outcomes(costs, executor, report)
-        write_netcdf(joined(self.job, outcomes), self.path)
+        outcomes = computed_and_written(self.job, work, costs, self.path, self.workers, self.resume)
         _print_outcomes(work.points, outcomes, self.path)
-        summary = {"file": str(self.path), "points": work.points, "temperatures": [o.facts() for o in outcomes]}
+        facts = [outcome.facts() for outcome in outcomes]
+        converged = all(found["converged"] for found in facts)
+        summary = {"file": str(self.path), "points": work.points, "converged": converged, "temperatures": facts}
         self._json({"cost": cost, **summary})
         return _said_failures(outcomes)
 
     def composite(self, content: CompositeJob) -> Exit:
         """Cost, rows, summary."""
         from cellsolve.cli.composite_job import exit_code_of, job_items, print_rows, print_summary, solve_and_write
+        from cellsolve.cli.earlier_rows import anew, resumed_job
         from cellsolve.cli.outputs import check_table
         from cellsolve.cli.terminal import messages
 
@@ -113,7 +118,7 @@ class _Run:
         if self.dry_run:
             self._json({"cost": {"cell_problems": len(items), "workers": self.workers}})
             return Exit.OK
-        outcomes = solve_and_write(items, self.workers, self.path)
+        outcomes = solve_and_write(items, self.workers, self.path, resumed_job if self.resume else anew)
         print_rows(outcomes, messages())
         print_summary(outcomes, items, self.path)
         self._json({"file": str(self.path), "rows": [outcome.row for outcome in outcomes]})
@@ -146,6 +151,8 @@ def _print_outcomes(points: int, outcomes: Sequence[Outcome], path: Path) -> Non
     table = plain_table("sigma", "eigenvalues of M", "worst error", "cell problems", "time", title="Result")
     for found in (outcome.facts() for outcome in outcomes):
         values = spread(found["smallest_eigenvalue"], found["largest_eigenvalue"])
+        if found["points_of_diffusion_underflow"]:
+            values = f"exp of {spread(found['smallest_log_eigenvalue'], found['largest_log_eigenvalue'])}"
         error = f"{found['worst_error_estimate']:.1e}"
         table.add_row(
             f"{found['sigma']:g}",

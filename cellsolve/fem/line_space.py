@@ -6,7 +6,7 @@ flux that is constant solves the discrete problem too, and correctors are antide
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -15,6 +15,16 @@ from cellsolve.fem.line_elements import gauss_lobatto, lagrange_basis
 from cellsolve.fem.space import FloatArray
 
 __all__ = ["LineSpace"]
+
+
+@lru_cache(maxsize=32)
+def _reference_element(order: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Gauss points and weights, and Gauss-Lobatto nodes, on [-1, 1]: made once, they cost more than a cell problem."""
+    x, w = legendre.leggauss(order)
+    parts = (x, w, gauss_lobatto(order))
+    for part in parts:
+        part.setflags(write=False)
+    return parts
 
 
 class LineSpace:
@@ -27,9 +37,8 @@ class LineSpace:
         self.order = order
         self.period = np.eye(1) if period is None else np.array(period, dtype=float)
         self.n_dofs = n * order
-        self._x, w = legendre.leggauss(order)
+        self._x, w, self._local_nodes = _reference_element(order)
         self.weights = np.tile(w / (2 * n), n)
-        self._local_nodes = gauss_lobatto(order)
 
     def __repr__(self) -> str:
         return f"LineSpace(n={self.n}, order={self.order})"

@@ -8,13 +8,12 @@ the error of integrals, of lattices and of interpolation between macroscopic poi
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cellsolve.fem.space import FloatArray
-from cellsolve.macro.chunks import Evaluation, Progress
+from cellsolve.macro.chunks import Evaluation, Means
 from cellsolve.macro.points import Computed, MacroPoints
 from cellsolve.multiscale.bounding import checked_by_quadrature
 from cellsolve.multiscale.fields import block_size, pack, unpack
@@ -30,17 +29,17 @@ _STRICTER = (1e-3, 0.25)  # how much stricter spaces and lattices are chosen whe
 _ROUNDING = 1e-13  # of K_0 and Z
 
 
-def bracketed(points: MacroPoints, adaptive: bool, executor: Executor | None, progress: Progress | None) -> Computed:
+def bracketed(points: MacroPoints, adaptive: bool, means: Means) -> Computed:
     """Brackets at all points, as narrow as their tolerance where spaces and lattices are free to be chosen.
 
     What is computed is the middle, and half the relative width is its error.
     """
     wanted, planning, work = points.tol, Tally(), Tally()
     for _ in range(_ATTEMPTS):
-        upper = _bound(replace(points, tol=wanted), UPPER_BOUND, executor, progress)
+        upper = _bound(replace(points, tol=wanted), UPPER_BOUND, means)
         lower = upper
         if points.dim > 1:
-            lower = _bound(replace(points, tol=wanted, derivatives=()), LOWER_BOUND, executor, progress)
+            lower = _bound(replace(points, tol=wanted, derivatives=()), LOWER_BOUND, means)
         sides = {id(side): side for side in (upper, lower)}.values()
         for side in sides:
             planning.merge(side.planning)
@@ -71,11 +70,11 @@ class _Bound:
         return moved
 
 
-def _bound(points: MacroPoints, scheme: Scheme, executor: Executor | None, progress: Progress | None) -> _Bound:
+def _bound(points: MacroPoints, scheme: Scheme, means: Means) -> _Bound:
     planned, planning = points.plan(scheme)
     exhausted = any(error > planned.share for error in planned.discretization.values())
     planned = checked_by_quadrature(planned, planning)
-    return _Bound(planned, planning, points.evaluate(planned, executor, progress), exhausted)
+    return _Bound(planned, planning, points.evaluate(planned, means.of(f"{scheme.name} {points.tol!r}")), exhausted)
 
 
 def _joined(upper: _Bound, lower: _Bound, planning: Tally, work: Tally) -> Computed:

@@ -39,13 +39,15 @@ class Report:
 class Effective:
     """Effective coefficients at points x (..., d).
 
-    ``diffusion`` M (..., d, d), in units of the mobility (1 for a free particle); ``log_partition_function`` log Z
+    ``diffusion`` M (..., d, d), in units of the mobility (1 for a free particle); ``log_diffusion`` its matrix
+    logarithm (..., d, d), finite also where M, and with it div M, underflows to 0; ``log_partition_function`` log Z
     (...); ``free_energy`` Psi (...) in the unit of sigma, ``free_energy_gradient`` (..., d); ``diffusion_divergence``
     (..., d); ``error_estimate`` (...): relative error of M; ``lower``, ``upper``: a bracket of M, or
     None.
     """
 
     diffusion: FloatArray
+    log_diffusion: FloatArray
     log_partition_function: FloatArray
     free_energy: FloatArray
     free_energy_gradient: FloatArray
@@ -86,9 +88,11 @@ def effective_coefficients(
         slope = channels.derivative(i)
         assert slope is not None
         log_Z_gradient[:, i] = slope[1]
-        divergence += exp_derivative((values, vectors), slope[0] - slope[1][:, None, None] * np.eye(dim))[:, :, i]
+        with np.errstate(under="ignore"):
+            divergence += exp_derivative((values, vectors), slope[0] - slope[1][:, None, None] * np.eye(dim))[:, :, i]
     return Effective(
         diffusion=0.5 * (M + M.swapaxes(-1, -2)),
+        log_diffusion=compose(values, vectors),
         log_partition_function=channels.log_partition - slow / sigma,
         free_energy=potential.evaluate_V0(x) + slow - sigma * channels.log_partition,
         free_energy_gradient=potential.evaluate_V0_gradient(x) + slow_gradient - sigma * log_Z_gradient,

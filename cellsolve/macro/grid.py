@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,16 +43,38 @@ def _axis(name: str, values: npt.ArrayLike) -> FloatArray:
 
 
 def to_dataset(
-    axes: Mapping[str, FloatArray], effective: Effective, attributes: Mapping[str, str | float | int]
+    axes: Mapping[str, FloatArray],
+    effective: Effective,
+    attributes: Mapping[str, str | float | int],
+    tol: float,
+    failure: str = "",
 ) -> xarray.Dataset:
-    """Effective coefficients on a grid as an xarray.Dataset."""
-    values = {
+    """Effective coefficients on a grid as an xarray.Dataset; ``failure`` says what they lack, if anything."""
+    known = np.isfinite(effective.log_diffusion).all(axis=(-1, -2))
+    values: dict[str, npt.NDArray[Any]] = {
         "diffusion": effective.diffusion,
+        "log_diffusion": effective.log_diffusion,
         "partition_function": effective.partition_function,
         "log_partition_function": effective.log_partition_function,
         "free_energy": effective.free_energy,
         "free_energy_gradient": effective.free_energy_gradient,
         "diffusion_divergence": effective.diffusion_divergence,
         "error_estimate": effective.error_estimate,
+        "within_tolerance": (known & (effective.error_estimate <= tol)).astype(np.int8),
     }
-    return macro_dataset(axes, values, attributes)
+    if effective.lower is not None and effective.upper is not None:
+        values |= {"lower": effective.lower, "upper": effective.upper}
+    verdict = {
+        "converged": int(known.all() and not failure),
+        "failure": failure,
+        "worst_error_estimate": float(effective.error_estimate.max()),
+        "points_not_computed": int((~known).sum()),
+        "points_of_diffusion_underflow": int(_underflows(effective).sum()),
+    }
+    return macro_dataset(axes, values, {**attributes, **verdict})
+
+
+def _underflows(effective: Effective) -> npt.NDArray[np.bool_]:
+    """Points (...) at which an eigenvalue of M is below the range of floating point numbers."""
+    logs = np.linalg.eigvalsh(np.where(np.isfinite(effective.log_diffusion), effective.log_diffusion, 0.0))
+    return np.asarray((logs < np.log(np.finfo(float).tiny)).any(axis=-1))

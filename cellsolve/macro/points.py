@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,7 +12,7 @@ from cellsolve.errors import CoefficientError
 from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
-from cellsolve.macro.chunks import Evaluation, evaluate_in_chunks
+from cellsolve.macro.chunks import Evaluation, Means, evaluate_in_chunks
 from cellsolve.macro.interpolation import FEWEST_POINTS, Solved, Target, expected_nodes, interpolated
 from cellsolve.multiscale.fields import block_size
 from cellsolve.multiscale.level import terms_at
@@ -48,10 +46,10 @@ class MacroPoints:
         return self.potential.dim
 
     @one_thread()
-    def plan(self, scheme: Scheme = ESTIMATE) -> tuple[Planned, Tally]:
+    def plan(self, scheme: Scheme = ESTIMATE, hotter: Planned | None = None) -> tuple[Planned, Tally]:
         """Spaces and lattices for the points, and the cell problems that choosing them took."""
         tally = Tally()
-        planned = make_plan(self.potential, self.sigma, self.tol, self.cells, self.x, tally, scheme)
+        planned = make_plan(self.potential, self.sigma, self.tol, self.cells, self.x, tally, scheme, hotter)
         return planned.with_plan(prepared(planned.plan, tally)), tally
 
     @property
@@ -61,12 +59,10 @@ class MacroPoints:
             return len(self.x)
         return min(expected_nodes(self._components, self._potential, self.tol), len(self.x))
 
-    def evaluate(
-        self, planned: Planned, executor: Executor | None, progress: Callable[[int, int], None] | None
-    ) -> Evaluation:
+    def evaluate(self, planned: Planned, means: Means) -> Evaluation:
         """log K_0 and log Z at the points."""
         if self._all_solved:
-            return evaluate_in_chunks(planned, self.x, self.derivatives, executor, progress)
+            return evaluate_in_chunks(planned, self.x, self.derivatives, means)
         tally, count, reported = Tally(), 0, 0
 
         def solve(nodes: FloatArray) -> Solved:
@@ -76,10 +72,10 @@ class MacroPoints:
             def report(done: int, total: int) -> None:
                 nonlocal reported
                 reported = before + done
-                if progress is not None:
-                    progress(reported, before + total)
+                if means.progress is not None:
+                    means.progress(reported, before + total)
 
-            result = evaluate_in_chunks(planned, self._at(nodes), self.derivatives, executor, report)
+            result = evaluate_in_chunks(planned, self._at(nodes), self.derivatives, replace(means, progress=report))
             tally.merge(result.tally)
             count += len(nodes)
             return Solved(result.channels, result.error, result.tally.unconverged)

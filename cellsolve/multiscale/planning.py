@@ -77,9 +77,11 @@ def make_plan(
     x: FloatArray,
     tally: Tally,
     scheme: Scheme = ESTIMATE,
+    hotter: Planned | None = None,
 ) -> Planned:
-    """Plan the recursion for the macroscopic points x (R, d); ``cells[k - 1]`` is the cell of y_k."""
-    return _Planner(potential, sigma, tol, cells, x, tally, scheme).run()
+    """Plan the recursion for the macroscopic points x (R, d); ``cells[k - 1]`` is the cell of y_k. A colder landscape
+    needs what a ``hotter`` one did at least: the search begins with the spaces of that one."""
+    return _Planner(potential, sigma, tol, cells, x, tally, scheme, hotter).run()
 
 
 def refined(planned: Planned) -> Planned:
@@ -158,10 +160,11 @@ class _Planner:
         x: FloatArray,
         tally: Tally,
         scheme: Scheme,
+        hotter: Planned | None,
     ):
         levels = levels_of(potential)
         self.share = tol / (4 * len(levels))
-        self.cells, self.tally, self.x, self.scheme = cells, tally, x, scheme
+        self.cells, self.tally, self.x, self.scheme, self.hotter = cells, tally, x, scheme, hotter
         self.random = np.random.default_rng(20230)
         even = _even_levels(levels, x, self.random)
         self.plan = Plan(levels, sigma, max(tol / (200 * len(levels)), 1e-15), {}, {}, even=even)
@@ -262,7 +265,7 @@ class _Planner:
         if k == 1 and not isinstance(self.plan.samplings.get(1), AtPoints):
             self._prepare()
         inner = self._inner(level, probes)
-        ladder = self.ladders[k] = self._fitted_ladder(level, probes, inner)
+        ladder = self.ladders[k] = self._from_hotter(k, self._fitted_ladder(level, probes, inner))
         solvers, values, difference = list[LevelSolver](), list[Samples](), np.inf
         for solver, samples in self._results(level, ladder, probes, inner):
             solvers.append(solver)
@@ -343,6 +346,15 @@ class _Planner:
             return level_coefficient(level, view, self.plan.sigma, points, below, (), count).K
 
         return self.scheme.ladder(self.cells[k - 1], look, _PREDICTED_SHARE * self.share)
+
+    def _from_hotter(self, k: int, ladder: Ladder) -> Ladder:
+        """The ladder without the spaces that were too coarse for the hotter landscape already."""
+        if self.hotter is None or ladder.fixed:
+            return ladder
+        least, makers = self.hotter.plan.solvers[k].space.n_dofs, ladder.makers
+        while len(makers) > 2 and makers[0]().n_dofs < least:
+            makers = makers[1:]
+        return replace(ladder, makers=makers)
 
     def _results(
         self, level: Level, ladder: Ladder, rows: Rows, inner: Samples | None

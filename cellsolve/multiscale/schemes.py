@@ -24,10 +24,11 @@ __all__ = ["ESTIMATE", "LOWER_BOUND", "UPPER_BOUND", "Scheme"]
 class Scheme:
     """``solver``: gives the tensors of a level on a space; ``ladder``: the spaces to try for a cell's coefficients."""
 
+    name: str
     solver: Callable[[Space], LevelSolver]
     ladder: Callable[[Cell, Look, float], Ladder]
 
 
-ESTIMATE = Scheme(CellSolver, fitted_ladder)
-UPPER_BOUND = Scheme(CellSolver, fitted_elements)  # energies of correctors, on elements
-LOWER_BOUND = Scheme(LowerBoundSolver, fitted_elements)  # of fluxes without divergence
+ESTIMATE = Scheme("estimate", CellSolver, fitted_ladder)
+UPPER_BOUND = Scheme("upper bound", CellSolver, fitted_elements)  # energies of correctors, on elements
+LOWER_BOUND = Scheme("lower bound", LowerBoundSolver, fitted_elements)  # of fluxes without divergence

@@ -24,23 +24,30 @@ __all__ = ["macro_dataset", "read_netcdf", "versions", "write_netcdf"]
 
 _TENSOR_AXES: dict[str, tuple[str, ...]] = {
     "diffusion": ("i", "j"),
+    "log_diffusion": ("i", "j"),
+    "lower": ("i", "j"),
+    "upper": ("i", "j"),
     "free_energy_gradient": ("i",),
     "diffusion_divergence": ("i",),
 }
 _DESCRIPTIONS = {
     "diffusion": ("effective diffusion tensor M, in units of the free mobility", "1"),
+    "log_diffusion": ("matrix logarithm of the effective diffusion tensor M", "1"),
+    "lower": ("lower bound of M in the Loewner order", "1"),
+    "upper": ("upper bound of M in the Loewner order", "1"),
     "partition_function": ("partition function Z of the fast variables", "1"),
     "log_partition_function": ("logarithm of the partition function Z", "1"),
     "free_energy": ("free energy Psi = V0 - sigma log Z", "energy (unit of sigma)"),
     "free_energy_gradient": ("gradient of the free energy Psi", "energy / length (units of sigma and x)"),
     "diffusion_divergence": ("divergence of M, sum_j dM_ij/dx_j", "1 / length (unit of x)"),
     "error_estimate": ("estimated relative error of M", "1"),
+    "within_tolerance": ("1 where the estimated error of M is within the tolerance", "1"),
 }
 
 
 def macro_dataset(
     axes: Mapping[str, npt.NDArray[np.float64]],
-    values: Mapping[str, npt.NDArray[np.float64]],
+    values: Mapping[str, npt.NDArray[Any]],
     attributes: Mapping[str, Any],
 ) -> xarray.Dataset:
     """A dataset of fields over the axes; tensor indices are the dimensions i, j."""

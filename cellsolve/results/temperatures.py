@@ -14,15 +14,13 @@ _ABOUT = {"long_name": "temperature sigma = k_B T", "units": "energy (unit of V)
 
 
 def join_temperatures(sigmas: Sequence[float], datasets: Sequence[xarray.Dataset]) -> xarray.Dataset:
-    """The datasets of temperatures ``sigmas``; a single one stays as it is, with its sigma in the attributes.
+    """The datasets of temperatures ``sigmas`` along a leading dimension sigma.
 
     Attributes that are equal are kept. Numbers that differ become a list, one a temperature; texts that differ are
     put one after the other, each with its temperature.
     """
     import xarray
 
-    if len(datasets) == 1:
-        return datasets[0].copy()
     axis = xarray.Variable(("sigma",), list(sigmas), _ABOUT)
     joined = xarray.concat(
         datasets,
@@ -35,6 +33,7 @@ def join_temperatures(sigmas: Sequence[float], datasets: Sequence[xarray.Dataset
     )
     names = dict.fromkeys(name for dataset in datasets for name in dataset.attrs)
     joined.attrs = {str(name): _joined(sigmas, [dataset.attrs.get(name, "") for dataset in datasets]) for name in names}
+    joined.attrs["converged"] = min(int(dataset.attrs["converged"]) for dataset in datasets)
     return joined
 
 
@@ -43,4 +42,4 @@ def _joined(sigmas: Sequence[float], values: Sequence[Any]) -> Any:
         return values[0]
     if all(isinstance(value, int | float) for value in values):
         return list(values)
-    return " | ".join(f"sigma {sigma:g}: {value}" for sigma, value in zip(sigmas, values, strict=True))
+    return " | ".join(f"sigma {sigma:g}: {value}" for sigma, value in zip(sigmas, values, strict=True) if value != "")
