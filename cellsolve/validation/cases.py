@@ -32,6 +32,7 @@ def load_case(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise JobError(f"{path} cannot be imported. Install cellsolve anew.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
