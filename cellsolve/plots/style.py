@@ -16,9 +16,22 @@ from cellsolve.errors import JobError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["BLACK", "COLOURS", "GREY", "MARKERS", "Plot", "available", "image", "new_figure", "styled", "svg"]
+__all__ = [
+    "BLACK",
+    "COLOURS",
+    "GREY",
+    "MARKERS",
+    "Plot",
+    "available",
+    "image",
+    "new_figure",
+    "round_ticks",
+    "styled",
+    "svg",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,6 +110,15 @@ def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figu
 
     figure = Figure(figsize=size, layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def round_ticks(axis: Axis) -> None:
+    """1, 2, 5, 10, 20 .. on a logarithmic axis, written out."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}".replace(",", "\u2009")))
+    axis.set_minor_locator(NullLocator())
 
 
 @styled
