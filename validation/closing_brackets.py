@@ -21,6 +21,9 @@ from cellsolve.validation import Claim, print_claims
 
 LOOSE, TIGHT = (0.1, 0.05, 0.02, 0.01), (0.005, 0.002, 0.001, 0.0005)
 
+UNIFORM = (4.0 / np.pi * np.arctan(10.0**-0.5), 2.0 / 3.0)
+"""Widths go like h^(2a) = unknowns^(-a) where fields grow like r^(a-1) at corners: a of the chessboard, of the hole."""
+
 
 def hole() -> UnitCell:
     """A square without its middle quarter."""
@@ -52,16 +55,21 @@ def bracketing(label: str, value: float, value_label: str, found: list[CellProbl
     return Bracketing(label, float(value), value_label, unknowns[steps], lower[steps], upper[steps])
 
 
+def observed_order(entry: Bracketing) -> float:
+    """Of the width, in 1/unknowns."""
+    width = entry.upper - entry.lower
+    return float(np.log(width[0] / width[-1]) / np.log(entry.unknowns[-1] / entry.unknowns[0]))
+
+
 def run(effort: int = 1) -> list[Claim]:
     claims = []
-    for entry in bracketings(effort):
+    for entry, uniform in zip(bracketings(effort), UNIFORM, strict=True):
         beyond = max(float(np.max(entry.lower - entry.value)), float(np.max(entry.value - entry.upper)), 0.0)
         half = 0.5 * float(entry.upper[-1] - entry.lower[-1]) / entry.value
-        order = np.log((entry.upper - entry.lower)[[0, -1]] @ [1, 0] / (entry.upper - entry.lower)[-1])
-        rate = float(order / np.log(entry.unknowns[-1] / entry.unknowns[0]))
+        ratio = uniform / observed_order(entry)
         claims.append(Claim(f"{entry.label}: exact value beyond a bracket", beyond, 0.0))
         claims.append(Claim(f"{entry.label}: half width of the last / value", half, (LOOSE + TIGHT * effort)[-1]))
-        claims.append(Claim(f"{entry.label}: 1 / order of the width in 1/unknowns", 1.0 / rate, 1.0))
+        claims.append(Claim(f"{entry.label}: order of uniform refinement / order of the width", ratio, 1.0))
     return claims
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsolve.errors import JobError
-from cellsolve.plots.landscapes import Landscape, draw_ellipses, draw_free_energy, draw_map
+from cellsolve.plots.landscapes import Landscape, draw_ellipses, draw_free_energy, draw_map, round_levels
 from cellsolve.plots.style import COLOURS, MARKERS, Plot, new_figure, styled
 
 if TYPE_CHECKING:
@@ -151,12 +151,12 @@ def _landscape(result: GridResult, suffix: str) -> Plot:
     finite = field.free_energy[np.isfinite(field.free_energy)]
     low, high = float(finite.min()), float(finite.max())
     top = min(high, low + 12.0 * result.sigma) if np.isfinite(result.sigma) else high
-    levels = np.linspace(low, top if top > low else low + 1.0, 19)
+    levels = round_levels(low, top)
     shown = draw_free_energy(axes, field, levels)
-    draw_ellipses(axes, field, 13)
+    draw_ellipses(axes, field, 11, field.free_energy <= levels[-1])
     axes.set_title(f"Free energy and ellipses of $M${_at(result)}")
-    bar = figure.colorbar(shown, ax=axes, label=r"free energy $\Psi$ (unit of $V$)", format="%.3g")
-    bar.set_ticks(levels[::3].tolist())
+    bar = figure.colorbar(shown, ax=axes, label=r"free energy $\Psi$ (unit of $V$)", format="%.4g")
+    bar.set_ticks(levels[:: max(1, len(levels) // 6)].tolist())
     caption = (
         "Semi-axes are proportional to the square roots of the eigenvalues of M; thin circles, where drawn, are those "
         f"of a free particle. Largest eigenvalue {np.exp(np.nanmax(result.log_eigenvalues)):.3g}."
@@ -211,7 +211,8 @@ def _temperatures(results: list[GridResult]) -> Plot:
         f"$x_{i}$ = {axis[m]:.3g}" for i, (axis, m) in enumerate(zip(results[0].axes, middle, strict=True))
     )
     axes.set(xlabel=r"1/$\sigma$ (1/energy)", ylabel=r"$\log_{10} M$", title=f"Diffusion and temperature at {where}")
-    axes.legend(loc="best")
+    if logs.shape[1] > 1:
+        axes.legend(loc="best")
     caption = "The eigenvalues of the effective diffusion tensor at one point, against the inverse temperature."
     return Plot("temperatures", "Diffusion and temperature", caption, figure)
 

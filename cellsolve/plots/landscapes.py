@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
     from matplotlib.contour import QuadContourSet
 
-__all__ = ["Landscape", "draw_ellipses", "draw_free_energy", "draw_map", "ellipses", "rugged_landscape"]
+__all__ = ["Landscape", "draw_ellipses", "draw_free_energy", "draw_map", "ellipses", "round_levels", "rugged_landscape"]
 
 FloatArray = npt.NDArray[np.float64]
 _SMALL = 0.2
@@ -73,6 +73,15 @@ def draw_free_energy(axes: Axes, field: Landscape, levels: FloatArray) -> QuadCo
     shown = axes.contourf(field.x0, field.x1, field.free_energy.T, levels, cmap="Blues_r", extend=extend)
     _plane(axes, field.x0, field.x1)
     return shown
+
+
+def round_levels(low: float, high: float, most: int = 24) -> FloatArray:
+    """From below ``low`` to above ``high`` in steps of 1, 2 or 5 times a power of ten, up to about most."""
+    span = high - low if high - low > 1e-9 * max(1.0, abs(low)) else 1.0
+    power = 10.0 ** np.floor(np.log10(span / most))
+    step = power * next(factor for factor in (1.0, 2.0, 5.0, 10.0) if factor * power * most >= span)
+    count = int(np.ceil((low + span) / step - 1e-9) - np.floor(low / step + 1e-9))
+    return np.asarray((np.floor(low / step + 1e-9) + np.arange(count + 1)) * step)
 
 
 def draw_ellipses(axes: Axes, field: Landscape, most: int, where: npt.NDArray[np.bool_] | None = None) -> None:

@@ -46,11 +46,12 @@ def table_plot(rows: Sequence[Row]) -> Plot:
 
 
 def _draw_row(axes: Axes, k: int, row: Row) -> None:
-    bounds = bracket_eigenvalues(row)
-    for i in range(int(row["dim"])):
+    bounds, dim = bracket_eigenvalues(row), int(row["dim"])
+    for i in range(dim):
+        height = k + 0.22 * (i - 0.5 * (dim - 1))  # eigenvalues that are equal are both seen
         if bounds is not None:
-            axes.plot(bounds[:, i], [k, k], "|-", color=COLOURS[i], linewidth=3.0, markersize=8.0, alpha=0.5)
-        axes.plot(float(row[f"eigenvalue{i}"]), k, MARKERS[i], color=COLOURS[i], markersize=5.0)
+            axes.plot(bounds[:, i], [height, height], "|-", color=COLOURS[i], linewidth=3.0, markersize=8.0, alpha=0.5)
+        axes.plot(float(row[f"eigenvalue{i}"]), height, MARKERS[i], color=COLOURS[i], markersize=5.0)
 
 
 def bracket_eigenvalues(row: Mapping[str, str | int | float]) -> FloatArray | None:

@@ -17,9 +17,11 @@ from cellsolve.plots import available
 from cellsolve.results.dataset import versions
 from cellsolve.results.whole_file import unwritable, whole_file
 from cellsolve.validation.claims import Claim
-from cellsolve.validation.formulas import FORMULAS, Formula
+from cellsolve.validation.formulas import FORMULAS
 from cellsolve.validation.measuring import Outcome, Picture
+from cellsolve.validation.page_formulas import formula_section
 from cellsolve.validation.page_style import STYLE
+from cellsolve.validation.page_text import paragraphs
 
 __all__ = ["check_place", "page", "write_page"]
 
@@ -56,7 +58,7 @@ def page(outcomes: Sequence[Outcome], effort: int) -> str:
         "</header>",
         _contents(outcomes),
         _failing(outcomes),
-        _formulas(outcomes),
+        formula_section(outcomes),
         *map(_case, outcomes),
     ]
     head = f'<meta charset="utf-8">\n{_MARK}\n<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -115,7 +117,7 @@ def _failing(outcomes: Sequence[Outcome]) -> str:
 def _case(outcome: Outcome) -> str:
     claims = [*outcome.failed, *(claim for claim in outcome.claims if claim.passed)]
     parts = [f'<section id="{_anchor(outcome)}">\n<h2>{escape(_title(outcome))}</h2>']
-    parts.append(f'<p class="about">{escape(outcome.text)}</p>' if outcome.text else "")
+    parts.append(f'<div class="about">{paragraphs(outcome.text)}</div>' if outcome.text else "")
     parts += [_figure(picture) for picture in outcome.pictures]
     parts.append(_table([_row(claim) for claim in claims]) if claims else '<p class="note">No claims.</p>')
     parts.append(f'<p class="note">{escape(outcome.said)}</p>' if outcome.said else "")
@@ -140,38 +142,6 @@ def _figure(picture: Picture) -> str:
     shown = f'<img alt="{escape(picture.title)}" src="data:image/svg+xml;base64,{data}">'
     words = f"<strong>{escape(picture.title)}.</strong> {escape(picture.caption)}"
     return f"<figure>\n{shown}\n<figcaption>{words}</figcaption>\n</figure>"
-
-
-def _formulas(outcomes: Sequence[Outcome]) -> str:
-    about = (
-        "Equation numbers of Duncan, Duong, Pavliotis, Brownian motion in an N-scale periodic potential, J. Stat. "
-        "Phys. 190:82 (2023). Claims of the case broken_formulas hold when a formula broken on purpose is noticed."
-    )
-    head = '<th>number</th><th>formula</th><th>code</th><th>claims and tests</th><th class="verdict">verdict</th>'
-    rows = "\n".join(_formula(formula, outcomes) for formula in FORMULAS)
-    table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
-    title = "<h2>Formulas of the paper</h2>"
-    return f'<section id="formulas-of-the-paper">\n{title}\n<p class="about">{escape(about)}</p>\n{table}\n</section>'
-
-
-def _formula(formula: Formula, outcomes: Sequence[Outcome]) -> str:
-    found = {case: _claims_of(outcomes, case, start) for case, start in formula.all_claims}
-    claims = [claim for some in found.values() for claim in some]
-    failed = sum(not claim.passed for claim in claims)
-    kind = "fails" if failed else "holds"
-    verdict = f"{failed} FAIL" if failed else (f"{len(claims)} hold" if claims else "not run")
-    cases = ", ".join(f'<a href="#case-{case}">{case}</a> ({len(some)})' for case, some in found.items() if some)
-    tests = "<br>".join(f"<code>{escape(test)}</code>" for test in formula.tests)
-    code = "<br>".join(f"<code>{escape(name.removeprefix('cellsolve.'))}</code>" for name in formula.code)
-    named = f"<strong>{escape(formula.name)}</strong><br>{escape(formula.text)}"
-    return (
-        f'<tr class="{kind}"><td>{escape(formula.number)}</td><td class="formula">{named}</td><td>{code}</td>'
-        f'<td>{cases}{"<br>" * bool(cases)}{tests}</td><td class="verdict {kind}">{verdict}</td></tr>'
-    )
-
-
-def _claims_of(outcomes: Sequence[Outcome], case: str, start: str) -> list[Claim]:
-    return [c for outcome in outcomes if outcome.name == case for c in outcome.claims if c.name.startswith(start)]
 
 
 def _anchor(outcome: Outcome) -> str:

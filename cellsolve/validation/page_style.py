@@ -16,7 +16,7 @@ a { color: #0b57a4; text-decoration: none; } a:hover { text-decoration: underlin
   background: var(--shade); margin: 1rem 0; }
 .summary.bad { border-color: var(--bad); color: var(--bad); }
 .facts, .note { color: var(--soft); font-size: .9rem; }
-.about, .note { white-space: pre-wrap; } .about { margin: .4rem 0 1rem; max-width: 52rem; }
+.note { white-space: pre-wrap; } .about { margin: .4rem 0 1rem; max-width: 52rem; }
 nav ol { columns: 2; column-gap: 2.5rem; padding-left: 1.4rem; margin: .4rem 0; }
 nav li { break-inside: avoid; } nav .count { color: var(--soft); font-size: .85rem; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; margin: .5rem 0 1rem; }
@@ -26,9 +26,11 @@ td { border-bottom: 1px solid var(--line); padding: .25rem .6rem .25rem 0; verti
 th.number, td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 th.verdict, td.verdict { text-align: right; white-space: nowrap; padding-right: 0; }
 td.holds { color: var(--good); } tr.fails td { color: var(--bad); font-weight: 600; }
-td.formula { font-family: "Cambria Math", Cambria, "STIX Two Math", "DejaVu Serif", serif; }
+.formula { font-size: 1.05em; font-family: "Cambria Math", Cambria, "STIX Two Math", "DejaVu Serif", serif; }
 code { font: .85em/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 details { margin: .4rem 0 1rem; } summary { cursor: pointer; color: var(--soft); }
+pre { font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; white-space: pre-wrap;
+  margin: .6rem 0; padding-left: .8rem; border-left: 3px solid var(--line); } .about p { margin: .4rem 0; }
 figure { margin: 1.2rem 0 1.6rem; } figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; margin: .4rem auto 0; }
 .failing { color: var(--bad); }
