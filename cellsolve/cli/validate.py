@@ -57,7 +57,7 @@ def _tasks(names: Sequence[str], effort: int) -> list[Task]:
 def _check_output(output: Path) -> None:
     """Before minutes of work: can the page be written?"""
     from cellsolve.cli.outputs import check_writable
-    from cellsolve.validation.page import check_place
+    from cellsolve.validation.html_page import check_place
 
     check_writable(output)
     check_place(output)

@@ -8,10 +8,10 @@ carries the scripts along.
 
 from __future__ import annotations
 
-from cellsolve.validation.cases import case_paths, cases
+from cellsolve.validation.case_files import case_paths, cases
 from cellsolve.validation.claims import Claim, accuracy_claims, print_claims
+from cellsolve.validation.html_page import page, write_page
 from cellsolve.validation.measuring import Outcome, Task, died, measure
-from cellsolve.validation.page import page, write_page
 
 __all__ = [
     "Claim",

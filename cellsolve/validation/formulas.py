@@ -93,7 +93,7 @@ FORMULAS = (
     Formula(
         "(18)",
         "drift of the homogenized equation",
-        "dX = −M ∇Ψ dt + σ div M dt + √(2σM) dW (Itô), (div M)_i = Σ_j ∂M_ij/∂x_j",
+        "dX = −M ∇Ψ dt + σ div M dt + √(2σM) dW (Itô), (div M)_i = Σ_j ∂M_{ij}/∂x_j",
         ("cellsolve.macro.effective:effective_coefficients", "cellsolve.linalg.energies:TotalGradients.derivative"),
         (),
         (HOLD, BROKEN),

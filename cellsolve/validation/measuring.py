@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from cellsolve.linalg.threads import one_thread
 from cellsolve.plots import Plot, available, svg
-from cellsolve.validation.cases import load_case
+from cellsolve.validation.case_files import load_case
 from cellsolve.validation.claims import Claim
 
 __all__ = ["Outcome", "Picture", "Task", "died", "measure"]
