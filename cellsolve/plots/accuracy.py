@@ -89,8 +89,6 @@ def closing_brackets(cases: Sequence[Bracketing]) -> Plot:
     for entry, above, below, colour in zip(cases, axes[:count], axes[count:], COLOURS, strict=False):
         _bounds(above, entry, colour)
         _widths(below, entry, colour)
-    axes[0].set_ylabel("effective conductivity")
-    axes[count].set_ylabel("half width / value, error / value")
     caption = (
         "Lower and upper bounds of the effective conductivity by adaptive refinement, and the exact value, which they "
         "hold at every step. Below: half the width of the bracket, and the error of its middle."
@@ -103,7 +101,7 @@ def _bounds(axes: Axes, entry: Bracketing, colour: str) -> None:
     axes.plot(entry.unknowns, entry.upper, "v-", color=colour, label="upper bound")
     axes.plot(entry.unknowns, entry.lower, "^-", color=colour, label="lower bound")
     axes.axhline(entry.value, color=BLACK, linewidth=1.2, linestyle="--", label=f"exact: {entry.value_label}")
-    axes.set(xscale="log", title=entry.label)
+    axes.set(xscale="log", title=entry.label, ylabel="effective conductivity")
     round_ticks(axes.xaxis)
     axes.legend(loc="upper right")
 
@@ -120,6 +118,6 @@ def _widths(axes: Axes, entry: Bracketing, colour: str) -> None:
         markerfacecolor="white",
         label="error of the middle",
     )
-    axes.set(xscale="log", yscale="log", xlabel="unknowns of a corrector")
+    axes.set(xscale="log", yscale="log", xlabel="unknowns of a corrector", ylabel="relative to the value")
     round_ticks(axes.xaxis)
     axes.legend(loc="lower left")

@@ -39,8 +39,8 @@ def table_plot(rows: Sequence[Row]) -> Plot:
     failed = [k for k in range(len(rows)) if k not in set(solved)]
     _label(axes, rows, failed)
     caption = (
-        f"Eigenvalues of the effective tensors of {len(solved)} unit cells; bars are brackets, lower to upper bound. "
-        f"{len(failed)} cells could not be solved."
+        "Eigenvalues of the effective tensors; bars are brackets, lower to upper bound. "
+        f"Cells solved: {len(solved)}, not solved: {len(failed)}."
     )
     return Plot("eigenvalues", "Effective tensors by mesh", caption, figure)
 
