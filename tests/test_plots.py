@@ -166,7 +166,9 @@ def test_the_logarithm_of_M_is_used_where_it_is_there() -> None:
     data["log_diffusion"] = np.log(data.diffusion) - 1000.0
     data["diffusion"] = 0.0 * data.diffusion
     (result,) = grid_results(data)
-    assert result.log_eigenvalues.max() < -999.0
+    expected = np.linalg.eigvalsh(data.log_diffusion.to_numpy())
+    assert expected.max() < -999.0
+    np.testing.assert_array_equal(result.log_eigenvalues, expected)
     assert len(dataset_plots(data)) == 1
 
 
@@ -257,3 +259,10 @@ def test_data_of_plots_are_finite() -> None:
 )
 def test_barriers_of_potentials_with_known_saddles(text: str, dim: int, expected: float) -> None:
     assert script("arrhenius").barrier(cs.Potential(text, dim=dim, scales=1)) == pytest.approx(expected, abs=0.02)
+
+
+def test_the_pass_is_the_lowest_of_the_highest_points() -> None:
+    arrhenius = script("arrhenius")
+    heights = np.array([[0.0, 3.0, 0.5], [2.0, 9.0, 1.0], [0.0, 2.5, 0.0]])
+    tree, numbers = arrhenius.spanning_tree(heights)
+    assert arrhenius.highest_edge(tree, int(numbers[0, 0]), int(numbers[0, 2])) == pytest.approx(1.0 + 2.5)
