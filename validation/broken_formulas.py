@@ -1,6 +1,7 @@
 """Each formula broken on purpose, in several ways, while the program runs: the claims of `formulas` notice every one.
 
-The figure is bound / error of the claim that sees the fault best: 1 would mean unseen; 0, that the claim has no margin at all, or that the program refuses.
+The figure is bound / error of the claim that sees the fault best: 1 would mean unseen; 0, that its bound is zero, or
+that the program refuses.
 """
 
 from __future__ import annotations
