@@ -1,10 +1,8 @@
-"""cellsolve check, info and validate: what they show, as text and as JSON, and their exit codes."""
+"""cellsolve check and info: what they show, as text and as JSON, and their exit codes."""
 
 import json
 import shutil
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,50 +199,6 @@ def test_info_of_what_is_no_result():
         assert result.exit_code == 2
         assert result.stderr.startswith(f"error: {name}")
         assert "Traceback" not in result.stderr
-
-
-def claim(name, measured, bound):
-    return SimpleNamespace(name=name, measured=measured, bound=bound, passed=measured <= bound)
-
-
-@pytest.fixture
-def cases(monkeypatch):
-    def never():
-        raise AssertionError("a case that was not asked for")
-
-    good, bad = [claim("order of K", 1e-9, 1e-8)], [claim("error of M", 0.5, 1e-3), claim("zero", 0.0, 0.0)]
-    module = SimpleNamespace(cases=lambda: {"good": lambda: good, "bad": lambda: bad, "never": never})
-    monkeypatch.setitem(sys.modules, "cellsolve.validation", module)
-
-
-@pytest.mark.usefixtures("cases")
-def test_validate():
-    result = cellsolve("validate", "good")
-    assert result.exit_code == 0
-    for words in ("claim", "measured", "bound", "verdict", "order of K", "1e-09", "holds"):
-        assert words in result.stdout
-    result = cellsolve("validate", "good", "bad")
-    assert result.exit_code == 1
-    assert "FAILS" in result.stdout
-
-
-@pytest.mark.usefixtures("cases")
-def test_validate_json():
-    data = json.loads(cellsolve("validate", "bad", "--json").stdout)
-    assert data[0] == {"case": "bad", "claim": "error of M", "measured": 0.5, "bound": 1e-3, "passed": False}
-    assert data[1]["passed"] is True
-
-
-@pytest.mark.usefixtures("cases")
-def test_validate_runs_all_by_default():
-    assert "a case that was not asked for" in str(cellsolve("validate").exception)
-
-
-@pytest.mark.usefixtures("cases")
-def test_validate_unknown_case():
-    result = cellsolve("validate", "worse")
-    assert result.exit_code == 2
-    assert "Unknown case worse. Known are: good, bad, never." in result.stderr
 
 
 def test_version_and_unknown_command():

@@ -350,11 +350,11 @@ def test_help_is_light():
     heavy, seconds = done.stderr.rsplit(maxsplit=1)
     assert heavy == "[]"
     assert float(seconds) < 0.6
-    for name in ("run", "batch", "check", "validate", "info", "Exit codes"):
+    for name in ("run", "batch", "check", "validate", "info", "plot", "Exit codes"):
         assert name in done.stdout
 
 
-@pytest.mark.parametrize("name", ["run", "batch", "check", "validate", "info"])
+@pytest.mark.parametrize("name", ["run", "batch", "check", "validate", "info", "plot"])
 def test_help_of_each_command(name):
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0

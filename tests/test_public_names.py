@@ -37,7 +37,7 @@ NAMES = {
     "write_fields",
     "write_netcdf",
 }
-HEAVY = ("numpy", "scipy", "skfem", "xarray", "meshio", "pyamg", "h5netcdf")
+HEAVY = ("numpy", "scipy", "skfem", "xarray", "meshio", "pyamg", "h5netcdf", "matplotlib")
 
 
 def test_the_public_list_is_the_documented_one() -> None:

@@ -16,6 +16,7 @@ from cellsolve.cellproblem.bounds import Bracket
 from cellsolve.cells import check_periodicity
 from cellsolve.errors import ConvergenceError
 from cellsolve.validation import Claim, cases
+from cellsolve.validation.formulas import FORMULAS
 
 CASES = cases(effort=0)
 SHAPES = {"line": 1, "triangle": 2, "quad": 2, "tetra": 3, "hexahedron": 3}
@@ -41,6 +42,9 @@ def test_claims_hold(name: str, capsys: pytest.CaptureFixture[str]) -> None:
         pytest.skip(said)
     assert claims
     assert [claim for claim in claims if not claim.passed] == []
+    for formula in FORMULAS:
+        for start in [start for case, start in formula.all_claims if case == name]:
+            assert any(claim.name.startswith(start) for claim in claims), (formula.key, start)
 
 
 def test_a_claim_fails_when_the_bound_is_missed() -> None:

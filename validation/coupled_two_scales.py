@@ -49,7 +49,7 @@ def lattice_errors(count: int) -> tuple[float, float]:
 
 
 def run(effort: int = 1) -> list[Claim]:
-    m, n = (25, 33) if effort else (19, 25)
+    m, n = (25, 33) if effort else (15, 19)
     K0, Z = nested_quadrature(m, n)
     check, _ = nested_quadrature(m - 6, n - 6)
     claims = [Claim(f"reference: {m} x {m} against {m - 6} x {m - 6} grid of y1", relative(check, K0), 1e-8)]

@@ -9,6 +9,7 @@ from cellsolve.cli.batch import command as _batch
 from cellsolve.cli.check import command as _check
 from cellsolve.cli.exits import Commands
 from cellsolve.cli.info import command as _info
+from cellsolve.cli.plot import command as _plot
 from cellsolve.cli.run import command as _run
 from cellsolve.cli.validate import command as _validate
 
@@ -25,5 +26,5 @@ def main() -> None:
     multiscale potentials, tensors of composites and porous cells."""
 
 
-for _command in (_run, _batch, _check, _validate, _info):
+for _command in (_run, _batch, _check, _validate, _info, _plot):
     main.add_command(_command)
