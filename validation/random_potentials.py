@@ -1,4 +1,4 @@
-"""Random coupled potentials from hot to cold against references on full grids: is the tolerance kept, the estimate honest?
+"""Random coupled potentials, hot to cold, against references on full grids: is tol kept, is the estimate honest?
 
 d = 1, 2 and N = 1, 2, 3; seeds are drawn once for all. Errors are |M - R| / |R| (spectral) and, in every direction, the
 largest eigenvalue of R^(-1/2) (M - R) R^(-1/2). An estimate may lie far above an error that vanishes by accident, or
