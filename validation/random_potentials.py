@@ -36,7 +36,7 @@ class Outcome:
     loewner: float
     estimate: float
     reference_error: float
-    seconds: float
+    seconds: float  # of the processor
     met: bool  # False: cellsolve said that it did not meet tol
 
     @property
@@ -51,12 +51,12 @@ class Outcome:
 def outcomes(given: RandomPotential) -> list[Outcome]:
     """At all points, or at one where references are dear."""
     model = cs.homogenize(given.potential, sigma=given.sigma, tol=given.tol)
-    start, met = time.perf_counter(), True
+    start, met = time.process_time(), True
     try:
         effective = model.evaluate(given.x)
     except ConvergenceError as reached:
         effective, met = reached.result, False
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     found = []
     for i in range(len(given.x) if given.dim * given.scales < 4 and given.dim + given.scales < 4 else 1):
         R, own = given.reference(given.x[i])

@@ -16,7 +16,8 @@ from cellsolve.linalg.threads import one_thread
 from cellsolve.multiscale.cost import problems_per_row
 from cellsolve.multiscale.evaluation import ChunkResult, chunk_rows, evaluate_chunk
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planning import Planned
+from cellsolve.multiscale.planned import Planned, raised_to
+from cellsolve.multiscale.recursion import prepared
 
 __all__ = ["Evaluation", "Progress", "evaluate_in_chunks"]
 
@@ -32,6 +33,9 @@ class Evaluation:
     error: FloatArray
     tally: Tally
     solved_points: int  # of the points, or nodes between them, how many were solved
+    planned: Planned  # with the spaces that all chunks were solved on in the end
+    refinements: int = 0  # of the lattices, at most
+    alarming: bool = False  # was something found that no estimate had foreseen?
 
     def of(self, rows: npt.NDArray[np.int64]) -> Evaluation:
         """The same at other points, of which ``rows`` says which each is."""
@@ -45,33 +49,62 @@ def evaluate_in_chunks(
     executor: Executor | None,
     progress: Progress | None,
 ) -> Evaluation:
-    """Evaluate at the points x (R, d)."""
+    """Evaluate at the points x (R, d), all on the same spaces: chunks are solved again where another one needed finer
+    ones than they did."""
     per_point, size = max(1, sum(problems_per_row(planned.plan).values())), chunk_rows(planned)
     chunks = [x[start : start + size] for start in range(0, len(x), size)]
-    results = dict[int, ChunkResult]()
-    done, tally = 0, Tally()
+    results, tally, done = dict[int, ChunkResult](), Tally(), 0
+    waiting = list(range(len(chunks)))
     with one_thread():
-        for number, result in _completed(planned, chunks, derivatives, executor):
-            results[number] = result
-            done += len(chunks[number]) * per_point
-            if progress is not None:
-                progress(done, len(x) * per_point)
-    ordered = [results[number] for number in range(len(chunks))]
-    for result in ordered:
+        while waiting:
+            for number, result in _completed(planned, {n: chunks[n] for n in waiting}, derivatives, executor):
+                if number in results:
+                    _give_up(results[number], tally)
+                done += 0 if number in results else len(chunks[number]) * per_point
+                results[number] = result
+                if progress is not None:
+                    progress(done, len(x) * per_point)
+            planned = _common(planned, [results[n] for n in range(len(chunks))], tally)
+            waiting = [n for n, result in results.items() if result.rungs != planned.rungs]
+    return _joined([results[n] for n in range(len(chunks))], planned, tally)
+
+
+def _give_up(result: ChunkResult, tally: Tally) -> None:
+    """Count the work, whatever became of it."""
+    result.tally.unconverged = 0
+    tally.merge(result.tally)
+
+
+def _common(planned: Planned, results: list[ChunkResult], tally: Tally) -> Planned:
+    """The plan with the finest spaces that any chunk needed, and the largest errors that any saw of them."""
+    rungs = {k: max(result.rungs[k] for result in results) for k in planned.rungs}
+    if rungs == planned.rungs:
+        return planned
+    finer = raised_to(planned, rungs)
+    seen = {
+        k: max(result.discretization[k] for result in results if result.rungs[k] == rungs[k])
+        for k in planned.discretization
+    }
+    return replace(finer, plan=prepared(finer.plan, tally), discretization=seen)
+
+
+def _joined(results: list[ChunkResult], planned: Planned, tally: Tally) -> Evaluation:
+    for result in results:
         tally.merge(result.tally)
-    channels, error = (np.concatenate([getattr(r, name) for r in ordered]) for name in ("channels", "error"))
-    return Evaluation(channels, error, tally, len(x))
+    channels, error = (np.concatenate([getattr(r, name) for r in results]) for name in ("channels", "error"))
+    refinements, alarming = max(r.refinements for r in results), any(r.alarming for r in results)
+    return Evaluation(channels, error, tally, len(channels), planned, refinements, alarming)
 
 
 def _completed(
-    planned: Planned, chunks: list[FloatArray], derivatives: tuple[int, ...], executor: Executor | None
+    planned: Planned, chunks: dict[int, FloatArray], derivatives: tuple[int, ...], executor: Executor | None
 ) -> Iterator[tuple[int, ChunkResult]]:
     """(number, result) of each chunk as it is done."""
     if executor is None:
-        for number, chunk in enumerate(chunks):
+        for number, chunk in chunks.items():
             yield number, evaluate_chunk(planned, chunk, derivatives)
         return
-    futures = {executor.submit(evaluate_chunk, planned, chunk, derivatives): n for n, chunk in enumerate(chunks)}
+    futures = {executor.submit(evaluate_chunk, planned, chunk, derivatives): n for n, chunk in chunks.items()}
     try:
         for future in as_completed(futures):
             yield futures[future], future.result()

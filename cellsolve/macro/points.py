@@ -15,10 +15,11 @@ from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 from cellsolve.macro.chunks import Evaluation, evaluate_in_chunks
 from cellsolve.macro.interpolation import FEWEST_POINTS, Solved, Target, expected_nodes, interpolated
+from cellsolve.macro.verification import verified
 from cellsolve.multiscale.fields import block_size
 from cellsolve.multiscale.level import terms_at
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planning import Planned
+from cellsolve.multiscale.planned import Planned
 from cellsolve.potentials import Potential, levels_of
 
 __all__ = ["MacroPoints"]
@@ -49,13 +50,20 @@ class MacroPoints:
     def evaluate(
         self, planned: Planned, executor: Executor | None, progress: Callable[[int, int], None] | None
     ) -> Evaluation:
-        """log K_0 and log Z at the points."""
+        """log K_0 and log Z at the points, with errors as seen at some of them."""
         if self._all_solved:
-            return evaluate_in_chunks(planned, self.x, self.active, executor, progress)
-        tally, count, reported = Tally(), 0, 0
+            solved = evaluate_in_chunks(planned, self.x, self.active, executor, progress)
+        else:
+            solved = self._interpolated(planned, executor, progress)
+        return verified(solved, self.x, self.potential.dim)
+
+    def _interpolated(
+        self, planned: Planned, executor: Executor | None, progress: Callable[[int, int], None] | None
+    ) -> Evaluation:
+        tally, count, reported, refinements, alarming = Tally(), 0, 0, 0, False
 
         def solve(nodes: FloatArray) -> Solved:
-            nonlocal count, reported
+            nonlocal count, reported, planned, refinements, alarming
             before = reported
 
             def report(done: int, total: int) -> None:
@@ -67,13 +75,15 @@ class MacroPoints:
             result = evaluate_in_chunks(planned, self._at(nodes), self.active, executor, report)
             tally.merge(result.tally)
             count += len(nodes)
+            planned, refinements = result.planned, max(refinements, result.refinements)
+            alarming = alarming or result.alarming
             return Solved(result.channels, result.error, result.tally.unconverged)
 
         fields = interpolated(
             self._components, Target(solve, self._potential, block_size(self.potential.dim), self.tol)
         )
         tally.unconverged = fields.unconverged
-        return Evaluation(fields.channels, fields.error, tally, count)
+        return Evaluation(fields.channels, fields.error, tally, count, planned, refinements, alarming)
 
     @property
     def _all_solved(self) -> bool:

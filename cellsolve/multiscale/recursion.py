@@ -106,7 +106,8 @@ def run_level(
         seen_error = _check_hardest(problems, plan.checkers.get(level.number), channels, contrast, tally)
     interpolation = np.maximum(errors.sum(axis=1), between)
     collected = problems.collect(channels, iteration, interpolation, seen_error, wanted)
-    return replace(collected, directions=np.maximum(errors.max(axis=0), between))
+    alarming = between > 0.0 or (inner is not None and inner.alarming)
+    return replace(collected, directions=np.maximum(errors.max(axis=0), between), alarming=alarming)
 
 
 def _overestimate(problems: LevelProblems, channels: FloatArray, tally: Tally) -> FloatArray:
