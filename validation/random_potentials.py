@@ -1,9 +1,9 @@
 """Random coupled potentials, hot to cold, against references on full grids: is tol kept, is the estimate honest?
 
 d = 1, 2 and N = 1, 2, 3; seeds are drawn once for all. Errors are |M - R| / |R| (spectral) and, in every direction, the
-largest eigenvalue of R^(-1/2) (M - R) R^(-1/2). An estimate may lie far above an error that vanishes by accident, or
-to which rounding or the reference adds as much: overestimates are counted against no less than FLOOR of the tolerance,
-1e-12, and thrice the reference's own error.
+largest eigenvalue of R^(-1/2) (M - R) R^(-1/2), which is never smaller: estimates are of that one. They may lie far
+above an error that vanishes by accident, or to which rounding or the reference adds as much: overestimates are counted
+against no less than FLOOR of the tolerance, 1e-12, and thrice the reference's own error.
 
     python validation/random_potentials.py [effort] [--table]
 """
@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def overestimate(self) -> float:
-        return self.estimate / max(self.error, self.floor)
+        return self.estimate / max(self.loewner, self.floor)
 
 
 def outcomes(given: RandomPotential) -> list[Outcome]:

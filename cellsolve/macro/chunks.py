@@ -31,6 +31,7 @@ class Evaluation:
 
     channels: FloatArray
     error: FloatArray
+    interpolation: FloatArray  # the part of it by interpolation in x (R,)
     tally: Tally
     solved_points: int  # of the points, or nodes between them, how many were solved
     planned: Planned  # with the spaces that all chunks were solved on in the end
@@ -39,7 +40,9 @@ class Evaluation:
 
     def of(self, rows: npt.NDArray[np.int64]) -> Evaluation:
         """The same at other points, of which ``rows`` says which each is."""
-        return replace(self, channels=self.channels[rows], error=self.error[rows])
+        return replace(
+            self, channels=self.channels[rows], error=self.error[rows], interpolation=self.interpolation[rows]
+        )
 
 
 def evaluate_in_chunks(
@@ -93,7 +96,7 @@ def _joined(results: list[ChunkResult], planned: Planned, tally: Tally) -> Evalu
         tally.merge(result.tally)
     channels, error = (np.concatenate([getattr(r, name) for r in results]) for name in ("channels", "error"))
     refinements, alarming = max(r.refinements for r in results), any(r.alarming for r in results)
-    return Evaluation(channels, error, tally, len(channels), planned, refinements, alarming)
+    return Evaluation(channels, error, np.zeros(len(error)), tally, len(channels), planned, refinements, alarming)
 
 
 def _completed(

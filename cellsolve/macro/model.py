@@ -105,7 +105,7 @@ class EffectiveModel:
         planned, planning = self.plan(flat)
         distinct, inverse = self._distinct(flat)
         evaluation = self._macro_points(distinct, exact_points).evaluate(planned, executor, progress).of(inverse)
-        report = self._report(planned, planning, evaluation, time.perf_counter() - start)
+        report = self._report(evaluation.planned, planning, evaluation, time.perf_counter() - start)
         effective = self._effective(flat, evaluation, report, points.shape[:-1])
         self._refuse_unconverged(effective)
         return effective

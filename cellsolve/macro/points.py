@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,12 +19,14 @@ from cellsolve.macro.verification import verified
 from cellsolve.multiscale.fields import block_size
 from cellsolve.multiscale.level import terms_at
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planned import Planned
+from cellsolve.multiscale.planned import Planned, stronger
+from cellsolve.multiscale.recursion import prepared
 from cellsolve.potentials import Potential, levels_of
 
 __all__ = ["MacroPoints"]
 
 _PLACES = 12  # of the cells, at which the potential is interpolated along: any, and those where it moves most with x
+_ATTEMPTS = 3  # to meet the tolerance, the first one included
 _SEEN_PLACES, _SEEN_POINTS = 1024, 128  # places looked at for that, at so many of the points
 
 
@@ -50,12 +52,25 @@ class MacroPoints:
     def evaluate(
         self, planned: Planned, executor: Executor | None, progress: Callable[[int, int], None] | None
     ) -> Evaluation:
-        """log K_0 and log Z at the points, with errors as seen at some of them."""
+        """log K_0 and log Z at the points, with errors as seen at some of them; computed anew where these miss ``tol``
+        and finer spaces may help."""
+        spent = Tally()
+        for _ in range(_ATTEMPTS):
+            result = verified(self._evaluated(planned, executor, progress), self.x, self.potential.dim)
+            finer = stronger(result.planned)
+            if result.tally.unconverged or finer is None or not np.nanmax(result.error) > self.tol:
+                break
+            spent.merge(replace(result.tally, unconverged=0))
+            planned = finer.with_plan(prepared(finer.plan, spent))
+        spent.merge(result.tally)
+        return replace(result, tally=spent)
+
+    def _evaluated(
+        self, planned: Planned, executor: Executor | None, progress: Callable[[int, int], None] | None
+    ) -> Evaluation:
         if self._all_solved:
-            solved = evaluate_in_chunks(planned, self.x, self.active, executor, progress)
-        else:
-            solved = self._interpolated(planned, executor, progress)
-        return verified(solved, self.x, self.potential.dim)
+            return evaluate_in_chunks(planned, self.x, self.active, executor, progress)
+        return self._interpolated(planned, executor, progress)
 
     def _interpolated(
         self, planned: Planned, executor: Executor | None, progress: Callable[[int, int], None] | None
@@ -83,7 +98,8 @@ class MacroPoints:
             self._components, Target(solve, self._potential, block_size(self.potential.dim), self.tol)
         )
         tally.unconverged = fields.unconverged
-        return Evaluation(fields.channels, fields.error, tally, count, planned, refinements, alarming)
+        own = np.broadcast_to(fields.interpolation, len(self.x))
+        return Evaluation(fields.channels, fields.error + own, own, tally, count, planned, refinements, alarming)
 
     @property
     def _all_solved(self) -> bool:

@@ -1,7 +1,7 @@
 """How good results are, seen at a few macroscopic points where all of it is computed once more, and finer.
 
     seen(x) = | log M - log M' |,    M' on finer spaces and lattices, iterated further
-    error(x) = predicted(x) * SAFETY * max over the points seen of ( seen / predicted )
+    error(x) = predicted(x) * clip(4 ratio, 1/100, max(1, ratio)),    ratio = max over x seen of 2 seen / predicted
 
 What is predicted adds the amplitudes of errors level by level and knows neither their phases nor how much of an error
 in y_k is left after averaging; the difference is the error itself, of iterations, spaces, lattices and interpolation in
@@ -29,11 +29,11 @@ __all__ = ["verified"]
 IntArray = npt.NDArray[np.int64]
 
 SAFETY = 2.0  # on a difference: covers the error as long as the finer result has at most half of it
-_ELSEWHERE = 2.0  # on the estimates at points that were not computed again
+_ELSEWHERE = 4.0  # on the estimates at points that were not computed again
 _LEAST = 0.01  # by how much estimates are lowered at most
 _ALARMED = 0.2  # the same where something was found that was not foreseen; only at points that were computed again
 _OWN = 0.1  # of what the other points say, that a point's own difference is trusted to fall to
-_ALL, _SOME = 4, 2  # points that are computed again: all of so few, else so many
+_ALL, _SOME, _SHARE = 4, 3, 0.02  # points that are computed again: all of so few, else so many and of those solved
 _ROUNDING = 1e-14  # relative to M, for each unit of the logarithms
 _EXTRA = 0.6  # of the work done so far, that may be spent to verify it
 
@@ -57,13 +57,14 @@ def verified(evaluation: Evaluation, x: FloatArray, dim: int) -> Evaluation:
 
 
 def _rows(evaluation: Evaluation, dim: int) -> IntArray:
-    """All points if they are few, else the one where the largest error is predicted and that of the smallest M."""
+    """All points if they are few, else that of the smallest M, the one where the largest error is predicted, others."""
     count = len(evaluation.error)
     if count <= _ALL:
         return np.arange(count)
     tensor, scalar = unpack(evaluation.channels, dim)
     smallest = np.linalg.eigvalsh(tensor)[:, 0] - scalar
-    return np.unique([int(smallest.argmin()), int(evaluation.error.argmax())])
+    others = np.random.default_rng(count).permutation(count)[: _SOME - 2 + int(_SHARE * evaluation.solved_points)]
+    return np.unique([int(smallest.argmin()), int(evaluation.error.argmax()), *others])
 
 
 def _again(plan: Plan, x: FloatArray, tally: Tally) -> FloatArray:
@@ -84,12 +85,12 @@ def _distance(here: FloatArray, there: FloatArray, dim: int) -> FloatArray:
 def _calibrated(
     evaluation: Evaluation, rows: IntArray, seen: FloatArray, fixed: float, rounding: FloatArray
 ) -> FloatArray:
-    predicted = np.maximum(evaluation.error - fixed, rounding)
-    own = SAFETY * seen
-    ratio = float((own / predicted[rows]).max())
-    least = _ALARMED if evaluation.alarming else _LEAST
-    factor = max(ratio * (1.0 if len(rows) == len(predicted) else _ELSEWHERE), 1.0 if evaluation.alarming else _LEAST)
-    error = factor * predicted
+    between = evaluation.interpolation
+    predicted = np.maximum(evaluation.error - between - fixed, rounding)
+    own, least = SAFETY * seen, _ALARMED if evaluation.alarming else _LEAST
+    ratio = float((np.maximum(own - between[rows], 0.0) / predicted[rows]).max())
+    trust = min(max(_ELSEWHERE * ratio, 1.0 if evaluation.alarming else _LEAST), 1.0)
+    error = max(trust, ratio) * predicted + between
     error[rows] = np.maximum(own, max(_OWN * ratio, least) * predicted[rows])
     result: FloatArray = np.maximum(error, rounding) + fixed
     return result

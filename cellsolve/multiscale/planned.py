@@ -13,7 +13,7 @@ from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.lattice import AtPoints, Lattice, moves
 from cellsolve.multiscale.plan import Plan
 
-__all__ = ["Planned", "raised", "raised_to", "refined", "verifying"]
+__all__ = ["Planned", "raised", "raised_to", "refined", "stronger", "verifying"]
 
 _FEW_SAMPLES = (3, 5, 7)  # of a line on which K_k was taken for a constant, when that is to be verified
 _HIDDEN = 0.1  # of the waves seen on it, that may look like a constant there
@@ -67,6 +67,13 @@ def raised_to(planned: Planned, rungs: dict[int, int]) -> Planned:
     solvers = {k: _at_rung(planned, k, rung) for k, rung in higher.items()}
     plan = replace(_with_solvers(planned.plan, solvers), checkers=checkers)
     return replace(planned, plan=plan, rungs={**planned.rungs, **higher})
+
+
+def stronger(planned: Planned) -> Planned | None:
+    """The same with finer lattices and the next finer space on every level; None where all spaces are the last ones."""
+    next_ones = {k: rung + 1 for k, rung in planned.rungs.items() if k in (planned.plan.checkers or {})}
+    exchangeable = {k: rung for k, rung in next_ones.items() if not planned.ladders[k].fixed}
+    return refined(raised_to(planned, exchangeable)) if exchangeable else None
 
 
 def verifying(planned: Planned, refinements: int) -> tuple[Plan, frozenset[int]]:
