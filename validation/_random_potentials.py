@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 from _nested_fourier import effective_diffusion
 
 import cellsolve as cs
+from cellsolve.errors import ConvergenceError
 
-__all__ = ["RandomPotential", "random_potential"]
+__all__ = ["Outcome", "RandomPotential", "outcomes", "random_potential"]
+
+FLOOR = 1e-3  # of the tolerance: errors below count as much
 
 _PLACES = 4000  # at which the oscillation is measured
 _COLDEST = {(1, 1): 30.0, (1, 2): 30.0, (1, 3): 20.0, (2, 1): 12.0, (2, 2): 8.0, (2, 3): 4.0}  # osc(V1) / sigma
@@ -109,6 +113,46 @@ def loewner_error(M: np.ndarray, reference: np.ndarray) -> float:
     values, vectors = np.linalg.eigh(reference)
     root = vectors / np.sqrt(values)
     return float(np.abs(np.linalg.eigvalsh(root.T @ (M - reference) @ root)).max())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one potential showed at one of its points."""
+
+    label: str
+    tol: float
+    error: float  # spectral, relative
+    loewner: float
+    estimate: float
+    reference_error: float
+    seconds: float  # of the processor
+    met: bool  # False: cellsolve said that it did not meet tol
+
+    @property
+    def floor(self) -> float:
+        return max(1e-12, FLOOR * self.tol, 3.0 * self.reference_error)
+
+    @property
+    def overestimate(self) -> float:
+        return self.estimate / max(self.loewner, self.floor)
+
+
+def outcomes(given: RandomPotential) -> list[Outcome]:
+    """At all points, or at one where references are dear."""
+    model = cs.homogenize(given.potential, sigma=given.sigma, tol=given.tol)
+    start, met = time.process_time(), True
+    try:
+        effective = model.evaluate(given.x)
+    except ConvergenceError as reached:
+        effective, met = reached.result, False
+    seconds = time.process_time() - start
+    found = []
+    for i in range(len(given.x) if given.dim * given.scales < 4 and given.dim + given.scales < 4 else 1):
+        R, own = given.reference(given.x[i])
+        M, estimate = effective.diffusion[i], float(effective.error_estimate[i])
+        error = float(np.linalg.norm(M - R, 2) / np.linalg.norm(R, 2))
+        found.append(Outcome(given.label, given.tol, error, loewner_error(M, R), estimate, own, seconds, met))
+    return found
 
 
 def random_potential(seed: int, dim: int, scales: int, points: int = 3) -> RandomPotential:

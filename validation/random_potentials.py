@@ -11,59 +11,14 @@ against no less than FLOOR of the tolerance, 1e-12, and thrice the reference's o
 from __future__ import annotations
 
 import sys
-import time
-from dataclasses import dataclass
 
 import numpy as np
-from _random_potentials import RandomPotential, loewner_error, random_potential
+from _random_potentials import Outcome, RandomPotential, outcomes, random_potential
 
-import cellsolve as cs
-from cellsolve.errors import ConvergenceError
 from cellsolve.validation import Claim, print_claims
 
-FLOOR = 1e-3
 COUNTS = {(1, 1): 35, (1, 2): 40, (1, 3): 25, (2, 1): 40, (2, 2): 46, (2, 3): 14}  # of potentials by (d, N)
 FEW = {(1, 1): 2, (1, 2): 3, (1, 3): 1, (2, 1): 3, (2, 2): 2, (2, 3): 1}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one potential showed at one of its points."""
-
-    label: str
-    tol: float
-    error: float  # spectral, relative
-    loewner: float
-    estimate: float
-    reference_error: float
-    seconds: float  # of the processor
-    met: bool  # False: cellsolve said that it did not meet tol
-
-    @property
-    def floor(self) -> float:
-        return max(1e-12, FLOOR * self.tol, 3.0 * self.reference_error)
-
-    @property
-    def overestimate(self) -> float:
-        return self.estimate / max(self.loewner, self.floor)
-
-
-def outcomes(given: RandomPotential) -> list[Outcome]:
-    """At all points, or at one where references are dear."""
-    model = cs.homogenize(given.potential, sigma=given.sigma, tol=given.tol)
-    start, met = time.process_time(), True
-    try:
-        effective = model.evaluate(given.x)
-    except ConvergenceError as reached:
-        effective, met = reached.result, False
-    seconds = time.process_time() - start
-    found = []
-    for i in range(len(given.x) if given.dim * given.scales < 4 and given.dim + given.scales < 4 else 1):
-        R, own = given.reference(given.x[i])
-        M, estimate = effective.diffusion[i], float(effective.error_estimate[i])
-        error = float(np.linalg.norm(M - R, 2) / np.linalg.norm(R, 2))
-        found.append(Outcome(given.label, given.tol, error, loewner_error(M, R), estimate, own, seconds, met))
-    return found
 
 
 def drawn(counts: dict[tuple[int, int], int]) -> list[RandomPotential]:
