@@ -19,7 +19,8 @@ _FEW_SAMPLES = (3, 5, 7)  # of a line on which K_k was taken for a constant, whe
 _HIDDEN = 0.1  # of the waves seen on it, that may look like a constant there
 # Of a trigonometric space that is to show the error of another: the next one may lack the same waves. At least four
 # nodes more a side, but at the innermost of several levels, where most of the work is.
-_MORE_NODES, _MORE_NODES_OUTSIDE = 1.25, 4
+_MORE_NODES, _MORE_NODES_OUTSIDE = 1.15, 4
+_MORE_SAMPLES = 4  # of a lattice, along each direction: at least, and a sixth
 _FINER_ITERATIONS = 0.1  # of the iteration error of the plan that is verified
 
 
@@ -79,14 +80,14 @@ def stronger(planned: Planned) -> Planned | None:
 def verifying(planned: Planned, refinements: int) -> tuple[Plan, frozenset[int]]:
     """The plan by which another one is verified, and the levels whose spaces it cannot judge.
 
-    Every space is finer, every lattice a third finer than after so many refinements, and along directions on which
-    nothing seemed to depend there are a few samples; iterations go on ten times as far; nothing else is checked.
+    Every space is finer, every lattice finer than after so many refinements, and along directions on which nothing
+    seemed to depend there are a few samples; iterations go on ten times as far; nothing else is checked.
     """
     solvers = {k: solver for k in planned.plan.solvers if (solver := _finer_solver(planned, k)) is not None}
-    for _ in range(refinements + 1):
+    for _ in range(refinements):
         planned = refined(planned)
     plan = _with_solvers(planned.plan, solvers)
-    samplings = {k: _opened(s, plan, k) if isinstance(s, Lattice) else s for k, s in plan.samplings.items()}
+    samplings = {k: _denser(s, plan, k) if isinstance(s, Lattice) else s for k, s in plan.samplings.items()}
     tol = max(_FINER_ITERATIONS * plan.tol, 1e-15)
     finer = replace(plan, samplings=samplings, tol=tol, checkers=None, prepared={})
     return finer, frozenset(plan.solvers) - frozenset(solvers)
@@ -127,13 +128,17 @@ def _finer(lattice: Lattice) -> Lattice:
     return replace(lattice, counts=tuple(2 * -(-2 * n // 3) + 1 if n > 1 else n for n in lattice.counts))
 
 
-def _opened(lattice: Lattice, plan: Plan, k: int) -> Lattice:
-    """A few samples along the directions of y_k in which Khat_k may move."""
+def _denser(lattice: Lattice, plan: Plan, k: int) -> Lattice:
+    """More samples along the directions of y_k in which Khat_k may move."""
     level, scanned = plan.levels[len(plan.levels) - k], plan.scanned.get(k, (np.zeros(1),) * plan.dim)
-    triples = zip(lattice.counts, lattice.period, scanned, strict=True)
-    return replace(
-        lattice, counts=tuple(_few(a) if n == 1 and moves(v, level.name, level.inherited) else n for n, v, a in triples)
-    )
+    moving = (moves(vector, level.name, level.inherited) for vector in lattice.period)
+    triples = zip(lattice.counts, scanned, moving, strict=True)
+    return replace(lattice, counts=tuple(_more(n, a) if moved else n for n, a, moved in triples))
+
+
+def _more(count: int, amplitudes: FloatArray) -> int:
+    """A larger odd number of samples, or some instead of one."""
+    return _few(amplitudes) if count == 1 else count + max(_MORE_SAMPLES, 2 * (count // 12))
 
 
 def _few(amplitudes: FloatArray) -> int:
