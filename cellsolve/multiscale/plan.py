@@ -35,6 +35,7 @@ class Plan:
     )  # k -> amplitudes along each direction of y_k
     scanned: dict[int, tuple[FloatArray, ...]] = field(default_factory=dict)  # the same, however small
     prepared: dict[int, Samples] = field(default_factory=dict)  # k -> samples of Khat_k, where it is free of x
+    estimating: bool = True  # are the errors of lattices wanted?
     even: frozenset[int] = frozenset()  # levels k for which V1 is the same at -y_1 .. -y_N, all terms of k .. N
 
     @property

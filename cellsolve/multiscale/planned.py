@@ -89,7 +89,7 @@ def verifying(planned: Planned, refinements: int) -> tuple[Plan, frozenset[int]]
     plan = _with_solvers(planned.plan, solvers)
     samplings = {k: _denser(s, plan, k) if isinstance(s, Lattice) else s for k, s in plan.samplings.items()}
     tol = max(_FINER_ITERATIONS * plan.tol, 1e-15)
-    finer = replace(plan, samplings=samplings, tol=tol, checkers=None, prepared={})
+    finer = replace(plan, samplings=samplings, tol=tol, checkers=None, prepared={}, estimating=False)
     return finer, frozenset(plan.solvers) - frozenset(solvers)
 
 

@@ -92,7 +92,7 @@ def run_level(
         result = solve_level(level, solver, plan.sigma, plan.tol, problems.points(numbers), below, wanted)
         channels[numbers] = result.fields.channels
         iteration[numbers], contrast[numbers] = result.error, result.contrast
-        if samples is not None and isinstance(plan.samplings[level.number], Lattice):
+        if plan.estimating and samples is not None and isinstance(plan.samplings[level.number], Lattice):
             values = samples.channels[..., : block_size(plan.dim)]
             errors[numbers] = aliasing_error(values, result.densities, solver.space, plan.foreseen[level.number])
         tally.add(level.number, result.iterations, int((~result.converged).sum()))
