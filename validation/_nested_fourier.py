@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["LevelTerms", "effective_diffusion", "homogenized"]
+__all__ = ["LevelTerms", "effective_diffusion", "homogenized", "homogenized_tensor"]
 
 LevelTerms = Callable[[int, list[np.ndarray]], np.ndarray]  # level k, components of y_1 .. y_k on open grids -> V/sigma
 _POINTS_AT_ONCE = 150_000
@@ -22,6 +22,12 @@ _MOST_ITERATIONS = 600
 
 def effective_diffusion(terms: LevelTerms, dim: int, scales: int, n: int) -> np.ndarray:
     """M (d, d) with n points a side on every scale, n odd; ``terms`` are those whose innermost variable is y_k."""
+    K, Z = homogenized_tensor(terms, dim, scales, n)
+    return K / Z
+
+
+def homogenized_tensor(terms: LevelTerms, dim: int, scales: int, n: int) -> tuple[np.ndarray, float]:
+    """K_0 (d, d) and Z."""
     axes = _open_axes(dim * scales, n)
     Z, K = np.ones(()), np.eye(dim)
     for k in range(scales, 0, -1):
@@ -29,7 +35,7 @@ def effective_diffusion(terms: LevelTerms, dim: int, scales: int, n: int) -> np.
         V = terms(k, [axis.reshape(axis.shape[: dim * k]) for axis in outer])
         Z = (np.exp(-V) * Z).mean(axis=tuple(range(V.ndim - dim, V.ndim)))
         K = _averaged(V, K, dim, n)
-    return K / float(Z)
+    return K, float(Z)
 
 
 def _averaged(V: np.ndarray, K: np.ndarray, dim: int, n: int) -> np.ndarray:

@@ -93,14 +93,15 @@ class RandomPotential:
         size = (self.dim, self.scales)
         before, error = None, np.inf
         for n in (n for n in _GRIDS if n <= _LARGEST[size]):
-            M = effective_diffusion(lambda k, y: self._level(k, x, y), self.dim, self.scales, n)
+            M = effective_diffusion(lambda k, y: self.level(k, x, y), self.dim, self.scales, n)
             error = np.inf if before is None else loewner_error(before, M)
             if error <= _AGREED:
                 break
             before = M
         return M, error
 
-    def _level(self, k: int, x: np.ndarray, y: list[np.ndarray]) -> np.ndarray:
+    def level(self, k: int, x: np.ndarray, y: list[np.ndarray]) -> np.ndarray:
+        """The terms of V1/sigma whose innermost variable is y_k, at components of y_1 .. y_k."""
         total = np.zeros((1,) * (self.dim * k))
         for term in self.terms:
             if term.level == k:
