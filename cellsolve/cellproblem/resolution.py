@@ -21,7 +21,7 @@ from cellsolve.fem.smoothness import Look
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.coupling_error import coupling_error
 from cellsolve.linalg.energies import CellMinimum
-from cellsolve.linalg.mesh_error import mesh_error
+from cellsolve.linalg.mesh_error import mesh_error, unresolved
 from cellsolve.linalg.solver import CellSolver, Method
 
 __all__ = ["Estimated", "Evaluate", "estimated", "hardest", "not_converged", "too_coarse"]
@@ -108,7 +108,7 @@ def _resolved(
         if difference <= 0.5 * tol or ladder.fixed:
             break
         solver, K, probes = next_solver, next_K, next_probes
-    return solver, K, rows, probes, _SAFETY * difference
+    return solver, K, rows, probes, float(unresolved(np.array(_SAFETY * difference)))
 
 
 def _judges_itself(space: Space) -> bool:
