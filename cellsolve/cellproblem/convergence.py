@@ -4,8 +4,8 @@
     unseen     < K > and < K^-1 > on the space against those on a fine grid that has no point in common with it
 
 T_a, T_b, T_c are of spaces each clearly finer than the one before. Smooth coefficients converge so fast that neither
-adds anything. At corners of sharp coefficients q is near one; where a coefficient jumps inside an element, successive errors
-are anything, and the averages alone say how large.
+adds anything. At corners of sharp coefficients q is near one; where a coefficient jumps inside an element, successive
+errors are anything, and the averages alone say how large.
 """
 
 from __future__ import annotations
