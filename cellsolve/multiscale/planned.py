@@ -17,9 +17,9 @@ __all__ = ["Planned", "raised", "raised_to", "refined", "stronger", "verifying"]
 
 _FEW_SAMPLES = (3, 5, 7)  # of a line on which K_k was taken for a constant, when that is to be verified
 _HIDDEN = 0.1  # of the waves seen on it, that may look like a constant there
-# Of a trigonometric space that is to show the error of another: the next one may lack the same waves. At least four
+# Of a trigonometric space that is to show the error of another: the next one may lack the same waves. At least eight
 # nodes more a side, but at the innermost of several levels, where most of the work is.
-_MORE_NODES, _MORE_NODES_OUTSIDE = 1.15, 4
+_MORE_NODES, _MORE_NODES_OUTSIDE = 1.15, 8
 _MORE_SAMPLES = 4  # of a lattice, along each direction: at least, and a sixth
 _FINER_ITERATIONS = 0.1  # of the iteration error of the plan that is verified
 
