@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsolve.cellproblem.batches import batches, in_batches, joined
+from cellsolve.cellproblem.convergence import Step, remainder, unseen
 from cellsolve.fem.box_space import BoxSpace, prolonged
 from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.mesh_space import MeshSpace
@@ -21,7 +22,7 @@ from cellsolve.fem.smoothness import Look
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.coupling_error import coupling_error
 from cellsolve.linalg.energies import CellMinimum
-from cellsolve.linalg.mesh_error import mesh_error
+from cellsolve.linalg.mesh_error import mesh_error, unresolved
 from cellsolve.linalg.solver import CellSolver, Method
 
 __all__ = ["Estimated", "Evaluate", "estimated", "hardest", "not_converged", "too_coarse"]
@@ -98,17 +99,36 @@ def _resolved(
     if _judges_itself(solver.space):
         return solver, K, rows, *_judged(solver, K[rows], _ITERATION_SHARE * tol)
     probes, difference = in_batches(solver, K[rows], _ITERATION_SHARE * tol), np.inf
+    steps = [Step(solver.space, probes.tensor)]
     for other in spaces:
         next_solver = CellSolver(other, method)
         start = _prolonged(probes, solver.space, other)
         next_K = evaluate(other)
         next_probes = in_batches(next_solver, next_K[rows], _ITERATION_SHARE * tol, start)
+        steps.append(Step(other, next_probes.tensor))
         whole = probes.converged.all() and next_probes.converged.all()
         difference = _relative_difference(probes.tensor, next_probes.tensor) if whole or ladder.fixed else np.inf
-        if difference <= 0.5 * tol or ladder.fixed:
+        if ladder.fixed:
             break
+        difference += remainder(steps, _relative_difference)
+        if difference <= 0.5 * tol and (len(steps) > 2 or solver.space.dim == 1 or _is_smooth(solver.space)):
+            difference += _unseen(evaluate, K, rows, solver.space)
+            if difference <= 0.5 * tol:
+                break
         solver, K, probes = next_solver, next_K, next_probes
-    return solver, K, rows, probes, _SAFETY * difference
+    else:
+        difference += _unseen(evaluate, K, rows, solver.space)
+    return solver, K, rows, probes, float(unresolved(np.array(_SAFETY * difference)))
+
+
+def _unseen(evaluate: Evaluate, K: FloatArray, rows: npt.NDArray[np.int64], space: Space) -> float:
+    """What quadrature does not see of these coefficients, if they were not found smooth on grids of their own."""
+    return 0.0 if _is_smooth(space) else unseen(lambda fine: evaluate(fine)[rows], K[rows], space)
+
+
+def _is_smooth(space: Space) -> bool:
+    """Was the coefficient found smooth, on grids of its own? Then it is given polynomials on the whole cell."""
+    return isinstance(space, BoxSpace) and space.is_collocated
 
 
 def _judges_itself(space: Space) -> bool:

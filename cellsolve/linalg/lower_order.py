@@ -20,7 +20,7 @@ from cellsolve.linalg.energies import IntArray, Solved
 from cellsolve.linalg.matrix_form import MatrixForm
 from cellsolve.linalg.preconditioner import Preconditioner
 
-__all__ = ["Restricted", "gain_over_lower_order"]
+__all__ = ["Restricted", "gain_over_lower_order", "of_lower_order"]
 
 _SHARE = 0.05  # of the gain, that iterations may add to it
 
@@ -30,6 +30,11 @@ def gain_over_lower_order(form: MatrixForm, u: FloatArray, T: FloatArray) -> Flo
 
     A little too large, by what iterations leave: they start from u at the nodes of the lower order.
     """
+    return of_lower_order(form, u, T)[0] - T
+
+
+def of_lower_order(form: MatrixForm, u: FloatArray, T: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """T_(p-1) (b, d, d), and the correctors (b, d, n) of order p - 1 as functions of order p."""
     space = form.system.space
     lower = space.of_order(space.order - 1)
     P = space.interpolation(lower)
@@ -39,9 +44,10 @@ def gain_over_lower_order(form: MatrixForm, u: FloatArray, T: FloatArray) -> Flo
     before, r, _ = form.evaluate(_applied(P, guess))
     share = float((_trace(before - T) / _trace(T)).max())
     if share < 1e-13:
-        return before - T
+        return before, _applied(P, guess)
     energies = Restricted(form, P, matrices, M, guess, _applied(sp.csr_array(P.T), r), np.einsum("brr->br", before))
-    return conjugate_gradients(energies, _SHARE * share).tensor - T
+    minimum = conjugate_gradients(energies, _SHARE * share)
+    return minimum.tensor, minimum.correctors
 
 
 def _preconditioner(form: MatrixForm, lower: MeshSpace, matrices: list[sp.csr_array]) -> Preconditioner:

@@ -19,7 +19,6 @@ from cellsolve.multiscale.bounding import checked_by_quadrature
 from cellsolve.multiscale.fields import block_size, pack, unpack
 from cellsolve.multiscale.log_euclidean import compose, spectrum
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planning import Planned
 from cellsolve.multiscale.schemes import LOWER_BOUND, UPPER_BOUND, Scheme
 
 __all__ = ["bracketed"]
@@ -55,9 +54,8 @@ def bracketed(points: MacroPoints, adaptive: bool, means: Means) -> Computed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Bound:
-    """One side: how it was planned and what it gives, with errors that may put it on the wrong side."""
+    """One side: what it gives, with errors that may put it on the wrong side."""
 
-    planned: Planned
     planning: Tally
     evaluation: Evaluation
     is_exhausted: bool  # the finest spaces tried are too coarse: a smaller tolerance finds no better ones
@@ -74,12 +72,12 @@ def _bound(points: MacroPoints, scheme: Scheme, means: Means) -> _Bound:
     planned, planning = points.plan(scheme)
     exhausted = any(error > planned.share for error in planned.discretization.values())
     planned = checked_by_quadrature(planned, planning)
-    return _Bound(planned, planning, points.evaluate(planned, means.of(f"{scheme.name} {points.tol!r}")), exhausted)
+    return _Bound(planning, points.unverified(planned, means), exhausted)
 
 
 def _joined(upper: _Bound, lower: _Bound, planning: Tally, work: Tally) -> Computed:
     """Both sides, and the middle of them."""
-    dim = upper.planned.plan.dim
+    dim = upper.evaluation.planned.plan.dim
     above, below = spectrum(upper.log_tensor(dim, 1.0)), spectrum(lower.log_tensor(dim, -1.0))
     scale = above[0].max(axis=-1)
     with np.errstate(under="ignore", over="ignore"):
@@ -89,8 +87,8 @@ def _joined(upper: _Bound, lower: _Bound, planning: Tally, work: Tally) -> Compu
     log_Z = unpack(channels, dim)[1]
     log_M = compose(np.log(middle[0]), middle[1]) + (scale + log_Z)[:, None, None] * np.eye(dim)
     channels[:, : block_size(dim)] = pack(log_M, log_Z)
-    evaluation = Evaluation(channels, _half_width(middle, U - L), work, upper.evaluation.solved_points)
-    return Computed(upper.planned, planning, evaluation, size * L, size * U)
+    evaluation = replace(upper.evaluation, channels=channels, error=_half_width(middle, U - L), tally=work)
+    return Computed(planning, evaluation, size * L, size * U)
 
 
 def _half_width(middle: tuple[FloatArray, FloatArray], width: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 from cellsolve.multiscale.evaluation import ChunkResult
 from cellsolve.multiscale.plan import Tally
+from cellsolve.multiscale.planned import Planned
 from cellsolve.results.dataset import versions
 from cellsolve.results.store import Part, Store, open_store
 
@@ -30,38 +31,48 @@ _PLACES = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoints:
-    """The finished chunks of one temperature."""
+    """The finished chunks of one temperature, each with the plan that it was computed by."""
 
     store: Store
     sigma: float
-    computation: str = ""  # of several at this temperature
 
-    def find(self, x: FloatArray, derivatives: tuple[int, ...]) -> ChunkResult | None:
+    def find(self, planned: Planned, x: FloatArray, derivatives: tuple[int, ...]) -> ChunkResult | None:
         """The result at the points x (R, d), if it was finished."""
-        part = self.store.get(self._key(x, derivatives))
+        part = self.store.get(self._key(planned, x, derivatives))
         return None if part is None else _as_result(part)
 
-    def keep(self, x: FloatArray, derivatives: tuple[int, ...], result: ChunkResult) -> None:
-        self.store.put(self._key(x, derivatives), _as_part(result))
+    def keep(self, planned: Planned, x: FloatArray, derivatives: tuple[int, ...], result: ChunkResult) -> None:
+        self.store.put(self._key(planned, x, derivatives), _as_part(result))
 
-    def _key(self, x: FloatArray, derivatives: tuple[int, ...]) -> str:
-        return _digest(np.float64(self.sigma).tobytes(), x.tobytes(), bytes(derivatives), self.computation.encode())
+    def _key(self, planned: Planned, x: FloatArray, derivatives: tuple[int, ...]) -> str:
+        plan = planned.plan
+        spaces = [(k, repr(solver.space), len(solver.space.weights)) for k, solver in sorted(plan.solvers.items())]
+        samplings = [(k, sampling.description) for k, sampling in sorted(plan.samplings.items())]
+        how = repr((planned.scheme.name, planned.share, sorted(planned.rungs.items()), spaces, samplings))
+        return _digest(np.float64(self.sigma).tobytes(), x.tobytes(), bytes(derivatives), how.encode())
 
 
 def _as_part(result: ChunkResult) -> Part:
-    """Arrays as they are, the work as a text; what is None is left out."""
-    part = {f.name: getattr(result, f.name) for f in fields(result)}
-    tally = part.pop("tally")
-    work = {name: getattr(tally, name) for name in ("problems", "iterations", "unconverged", "checks")}
-    return {**{n: a for n, a in part.items() if a is not None}, "work": np.array(json.dumps(work))}
+    """Arrays as they are, all else as a text."""
+    given = {f.name: getattr(result, f.name) for f in fields(result) if f.name != "tally"}
+    arrays = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
+    rest = {name: value for name, value in given.items() if name not in arrays}
+    work = {name: getattr(result.tally, name) for name in ("problems", "iterations", "unconverged", "checks")}
+    return {**arrays, "rest": np.array(json.dumps({**rest, "work": work}))}
 
 
 def _as_result(part: Part) -> ChunkResult:
-    work = json.loads(str(part["work"]))
-    problems, iterations = ({int(k): n for k, n in work[name].items()} for name in ("problems", "iterations"))
-    tally = Tally(problems, iterations, work["unconverged"], work["checks"])
-    arrays: dict[str, Any] = {name: a for name, a in part.items() if name != "work"}
-    return ChunkResult(tally=tally, **arrays)
+    rest = {name: _by_level(value) for name, value in json.loads(str(part["rest"])).items()}
+    work = {name: _by_level(value) for name, value in rest.pop("work").items()}
+    arrays: dict[str, Any] = {name: array for name, array in part.items() if name != "rest"}
+    return ChunkResult(tally=Tally(**work), **arrays, **rest)
+
+
+def _by_level(value: Any) -> Any:
+    """JSON has made texts of the numbers of levels."""
+    if isinstance(value, dict) and all(name.isdigit() for name in value):
+        return {int(name): entry for name, entry in value.items()}
+    return value
 
 
 @contextmanager

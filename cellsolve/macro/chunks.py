@@ -17,7 +17,8 @@ from cellsolve.macro.checkpoints import Checkpoints
 from cellsolve.multiscale.cost import problems_per_row
 from cellsolve.multiscale.evaluation import ChunkResult, chunk_rows, evaluate_chunk
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planning import Planned
+from cellsolve.multiscale.planned import Planned, raised_to
+from cellsolve.multiscale.recursion import prepared
 
 __all__ = ["Evaluation", "Means", "Progress", "evaluate_in_chunks"]
 
@@ -33,12 +34,6 @@ class Means:
     progress: Progress | None = None
     checkpoints: Checkpoints | None = None
 
-    def of(self, computation: str) -> Means:
-        """The same for one of several computations at the same points."""
-        if self.checkpoints is None:
-            return self
-        return replace(self, checkpoints=replace(self.checkpoints, computation=computation))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
@@ -46,46 +41,82 @@ class Evaluation:
 
     channels: FloatArray
     error: FloatArray
+    interpolation: FloatArray  # the part of it by interpolation in x (R,)
     tally: Tally
     solved_points: int  # of the points, or nodes between them, how many were solved
+    planned: Planned  # with the spaces that all chunks were solved on in the end
+    refinements: int = 0  # of the lattices, at most
+    alarming: bool = False  # was something found that no estimate had foreseen?
 
     def of(self, rows: npt.NDArray[np.int64]) -> Evaluation:
         """The same at other points, of which ``rows`` says which each is."""
-        return replace(self, channels=self.channels[rows], error=self.error[rows])
+        return replace(
+            self, channels=self.channels[rows], error=self.error[rows], interpolation=self.interpolation[rows]
+        )
 
 
 def evaluate_in_chunks(planned: Planned, x: FloatArray, derivatives: tuple[int, ...], means: Means) -> Evaluation:
-    """Evaluate at the points x (R, d)."""
+    """Evaluate at the points x (R, d), all on the same spaces: chunks are solved again where another one needed finer
+    ones than they did."""
     per_point, size = max(1, sum(problems_per_row(planned.plan).values())), chunk_rows(planned)
     chunks = [x[start : start + size] for start in range(0, len(x), size)]
-    results = dict[int, ChunkResult]()
-    done, tally = 0, Tally()
+    results, tally, done = dict[int, ChunkResult](), Tally(), 0
+    waiting = list(range(len(chunks)))
     with one_thread():
-        for number, result in _known_or_completed(planned, chunks, derivatives, means):
-            results[number] = result
-            done += len(chunks[number]) * per_point
-            if means.progress is not None:
-                means.progress(done, len(x) * per_point)
-    ordered = [results[number] for number in range(len(chunks))]
-    for result in ordered:
+        while waiting:
+            wanted = {n: chunks[n] for n in waiting}
+            for number, result in _known_or_completed(planned, wanted, derivatives, means):
+                if number in results:
+                    _give_up(results[number], tally)
+                done += 0 if number in results else len(chunks[number]) * per_point
+                results[number] = result
+                if means.progress is not None:
+                    means.progress(done, len(x) * per_point)
+            planned = _common(planned, [results[n] for n in range(len(chunks))], tally)
+            waiting = [n for n, result in results.items() if result.rungs != planned.rungs]
+    return _joined([results[n] for n in range(len(chunks))], planned, tally)
+
+
+def _give_up(result: ChunkResult, tally: Tally) -> None:
+    """Count the work, whatever became of it."""
+    result.tally.unconverged = 0
+    tally.merge(result.tally)
+
+
+def _common(planned: Planned, results: list[ChunkResult], tally: Tally) -> Planned:
+    """The plan with the finest spaces that any chunk needed, and the largest errors that any saw of them."""
+    rungs = {k: max(result.rungs[k] for result in results) for k in planned.rungs}
+    if rungs == planned.rungs:
+        return planned
+    finer = raised_to(planned, rungs)
+    seen = {
+        k: max(result.discretization[k] for result in results if result.rungs[k] == rungs[k])
+        for k in planned.discretization
+    }
+    return replace(finer, plan=prepared(finer.plan, tally), discretization=seen)
+
+
+def _joined(results: list[ChunkResult], planned: Planned, tally: Tally) -> Evaluation:
+    for result in results:
         tally.merge(result.tally)
-    channels, error = (np.concatenate([getattr(r, name) for r in ordered]) for name in ("channels", "error"))
-    return Evaluation(channels, error, tally, len(x))
+    channels, error = (np.concatenate([getattr(r, name) for r in results]) for name in ("channels", "error"))
+    refinements, alarming = max(r.refinements for r in results), any(r.alarming for r in results)
+    return Evaluation(channels, error, np.zeros(len(error)), tally, len(channels), planned, refinements, alarming)
 
 
 def _known_or_completed(
-    planned: Planned, chunks: list[FloatArray], derivatives: tuple[int, ...], means: Means
+    planned: Planned, chunks: Mapping[int, FloatArray], derivatives: tuple[int, ...], means: Means
 ) -> Iterator[tuple[int, ChunkResult]]:
     """(number, result) of each chunk: of those that were finished before, then of the others, which are kept."""
-    kept, missing = means.checkpoints, dict(enumerate(chunks))
-    for number, chunk in enumerate(chunks if kept is not None else []):
-        known = None if kept is None else kept.find(chunk, derivatives)
+    kept, missing = means.checkpoints, dict(chunks)
+    for number, chunk in chunks.items() if kept is not None else ():
+        known = None if kept is None else kept.find(planned, chunk, derivatives)
         if known is not None:
             del missing[number]
             yield number, known
     for number, result in _completed(planned, missing, derivatives, means.executor):
         if kept is not None:
-            kept.keep(chunks[number], derivatives, result)
+            kept.keep(planned, chunks[number], derivatives, result)
         yield number, result
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cellsolve.fem.space import FloatArray
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planning import Planned
+from cellsolve.multiscale.planned import Planned
 
 __all__ = ["Continuation"]
 

@@ -37,11 +37,13 @@ _DERIVATIVES = 0.1  # weight of the derivatives' errors (times half the box) aga
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solved:
-    """log K_0, log Z and derivatives (m, c) with their relative errors (m,) at m points."""
+    """log K_0, log Z and derivatives (m, c) with their relative errors (m,) at m points: of cell problems, and (m,) of
+    interpolation in x."""
 
     channels: FloatArray
     error: FloatArray
     unconverged: int
+    interpolation: FloatArray | float = 0.0
 
     @property
     def whole(self) -> bool:
@@ -67,7 +69,7 @@ class Target:
 
 def interpolated(x: FloatArray, target: Target) -> Fields:
     """Channels (P, c) and their relative errors (P,) at points x (P, a)."""
-    channels, error = None, np.zeros(len(x))
+    channels, error, interpolation = None, np.zeros(len(x)), np.zeros(len(x))
     boxes, wasted, unconverged = [(np.arange(len(x)), 0)], 0, 0
     while boxes:
         rows, depth = boxes.pop()
@@ -83,9 +85,9 @@ def interpolated(x: FloatArray, target: Target) -> Fields:
             unconverged += result.unconverged
         if channels is None:
             channels = np.empty((len(x), result.channels.shape[1]))
-        channels[rows], error[rows] = result.channels, result.error
+        channels[rows], error[rows], interpolation[rows] = result.channels, result.error, result.interpolation
     assert channels is not None
-    return Fields(channels, error, unconverged)
+    return Fields(channels, error, unconverged, interpolation)
 
 
 def expected_nodes(x: FloatArray, potential: Look, tol: float) -> int:
@@ -243,4 +245,4 @@ def _verified(
     own = rest + _SAFETY * off
     if off > _SHARE * target.tol or own + worst > max(target.tol, 1.1 * worst):
         return None, len(rows)
-    return Solved(values, np.full(len(x), own + worst), 0), len(rows)
+    return Solved(values, np.full(len(x), worst), 0, own), len(rows)

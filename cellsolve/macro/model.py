@@ -34,7 +34,7 @@ from cellsolve.multiscale.cost import Cost, estimate_cost
 from cellsolve.multiscale.evaluation import chunk_rows
 from cellsolve.multiscale.fields import Fields
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planning import Planned
+from cellsolve.multiscale.planned import Planned
 from cellsolve.potentials import Potential, levels_of
 from cellsolve.results.store import Store
 
@@ -239,7 +239,7 @@ class EffectiveModel:
 
     def _estimated(self, points: MacroPoints, flat: FloatArray, means: Means) -> Computed:
         planned, planning = self.plan(flat)
-        return Computed(planned, planning, points.evaluate(planned, means))
+        return Computed(planning, points.evaluate(planned, means))
 
     def _bracketed(self, points: MacroPoints, flat: FloatArray, means: Means) -> Computed:
         check_periodic(self.potential, self.cells, flat)
@@ -284,11 +284,11 @@ class EffectiveModel:
         return replace(effective, lower=computed.lower, upper=computed.upper)
 
     def _report(self, computed: Computed, seconds: float) -> Report:
-        planned, planning, evaluation = computed.planned, computed.planning, computed.evaluation
+        planning, evaluation = computed.planning, computed.evaluation
         total = Tally()
         total.merge(planning)
         total.merge(evaluation.tally)
-        plan = planned.plan
+        planned, plan = evaluation.planned, evaluation.planned.plan
         return Report(
             cell_problems=total.problems,
             planning_problems=planning.problems,

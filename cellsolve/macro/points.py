@@ -14,10 +14,12 @@ from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
 from cellsolve.macro.chunks import Evaluation, Means, evaluate_in_chunks
 from cellsolve.macro.interpolation import FEWEST_POINTS, Solved, Target, expected_nodes, interpolated
+from cellsolve.macro.verification import verified
 from cellsolve.multiscale.fields import block_size
 from cellsolve.multiscale.level import terms_at
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planning import Planned, make_plan
+from cellsolve.multiscale.planned import Planned, stronger
+from cellsolve.multiscale.planning import make_plan
 from cellsolve.multiscale.recursion import prepared
 from cellsolve.multiscale.schemes import ESTIMATE, Scheme
 from cellsolve.potentials import Potential, levels_of
@@ -25,6 +27,7 @@ from cellsolve.potentials import Potential, levels_of
 __all__ = ["Computed", "MacroPoints"]
 
 _PLACES = 12  # of the cells, at which the potential is interpolated along: any, and those where it moves most with x
+_ATTEMPTS = 3  # to meet the tolerance, the first one included
 _SEEN_PLACES, _SEEN_POINTS = 1024, 128  # places looked at for that, at so many of the points
 
 
@@ -60,13 +63,30 @@ class MacroPoints:
         return min(expected_nodes(self._components, self._potential, self.tol), len(self.x))
 
     def evaluate(self, planned: Planned, means: Means) -> Evaluation:
-        """log K_0 and log Z at the points."""
+        """log K_0 and log Z at the points, with errors as seen at some of them; computed anew where these miss ``tol``
+        and finer spaces may help."""
+        spent = Tally()
+        for _ in range(_ATTEMPTS):
+            result = verified(self.unverified(planned, means), self.x, self.potential.dim)
+            finer = stronger(result.planned)
+            if result.tally.unconverged or finer is None or not np.nanmax(result.error) > self.tol:
+                break
+            spent.merge(replace(result.tally, unconverged=0))
+            planned = finer.with_plan(prepared(finer.plan, spent))
+        spent.merge(result.tally)
+        return replace(result, tally=spent)
+
+    def unverified(self, planned: Planned, means: Means) -> Evaluation:
+        """The same once, with errors as they are predicted."""
         if self._all_solved:
             return evaluate_in_chunks(planned, self.x, self.derivatives, means)
-        tally, count, reported = Tally(), 0, 0
+        return self._interpolated(planned, means)
+
+    def _interpolated(self, planned: Planned, means: Means) -> Evaluation:
+        tally, count, reported, refinements, alarming = Tally(), 0, 0, 0, False
 
         def solve(nodes: FloatArray) -> Solved:
-            nonlocal count, reported
+            nonlocal count, reported, planned, refinements, alarming
             before = reported
 
             def report(done: int, total: int) -> None:
@@ -78,13 +98,16 @@ class MacroPoints:
             result = evaluate_in_chunks(planned, self._at(nodes), self.derivatives, replace(means, progress=report))
             tally.merge(result.tally)
             count += len(nodes)
+            planned, refinements = result.planned, max(refinements, result.refinements)
+            alarming = alarming or result.alarming
             return Solved(result.channels, result.error, result.tally.unconverged)
 
         fields = interpolated(
             self._components, Target(solve, self._potential, block_size(self.potential.dim), self.tol)
         )
         tally.unconverged = fields.unconverged
-        return Evaluation(fields.channels, fields.error, tally, count)
+        own = np.broadcast_to(fields.interpolation, len(self.x))
+        return Evaluation(fields.channels, fields.error + own, own, tally, count, planned, refinements, alarming)
 
     @property
     def _all_solved(self) -> bool:
@@ -133,9 +156,8 @@ class MacroPoints:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Computed:
-    """log K_0 and log Z at the points of one model, how they were planned, and bounds (R, d, d) of M, if any."""
+    """log K_0 and log Z at the points of one model, the work of planning, and bounds (R, d, d) of M, if any."""
 
-    planned: Planned
     planning: Tally
     evaluation: Evaluation
     lower: FloatArray | None = None

@@ -14,7 +14,7 @@ from cellsolve.fem.denser import denser
 from cellsolve.fem.resolution import Ladder, Space
 from cellsolve.multiscale.lattice import AtPoints
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planning import Planned
+from cellsolve.multiscale.planned import Planned
 from cellsolve.multiscale.recursion import prepared
 
 __all__ = ["checked_by_quadrature"]

@@ -12,7 +12,7 @@ from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
 from cellsolve.multiscale.cost import problems_per_row
 from cellsolve.multiscale.plan import Samples, Tally
-from cellsolve.multiscale.planning import Planned, raised, refined
+from cellsolve.multiscale.planned import Planned, raised, refined
 from cellsolve.multiscale.recursion import prepared, sample_level
 
 __all__ = ["ChunkResult", "chunk_rows", "evaluate_chunk"]
@@ -23,11 +23,15 @@ _MAX_REFINEMENTS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkResult:
-    """log K_0 and log Z at R points, the estimated relative error of M, and the work done."""
+    """log K_0 and log Z at R points, the estimated relative error of M, the work done, and how fine it all became."""
 
     channels: FloatArray  # (R, c)
     error: FloatArray  # (R,)
     tally: Tally
+    rungs: dict[int, int]  # level -> position of its space in its ladder
+    discretization: dict[int, float]  # level -> relative error of its space, at probes and at the hardest problems
+    refinements: int  # of the lattices, at most
+    alarming: bool  # was something found that no estimate had foreseen?
 
 
 def chunk_rows(planned: Planned) -> int:
@@ -48,15 +52,17 @@ def _evaluate(planned: Planned, x: FloatArray, derivatives: tuple[int, ...]) -> 
     planned, samples = _with_fine_spaces(planned, x, derivatives, tally)
     result = _by_row(planned, samples)
     allowed = planned.share * len(planned.plan.levels)
-    for _ in range(_MAX_REFINEMENTS):
-        coarse = np.flatnonzero(result.interpolation > allowed)
-        if not len(coarse):
-            break
+    refinements, alarming = 0, samples.alarming
+    while refinements < _MAX_REFINEMENTS and len(coarse := np.flatnonzero(result.interpolation > allowed)):
+        refinements += 1
         planned = refined(planned)
         planned = planned.with_plan(prepared(planned.plan, tally))
         again = sample_level(planned.plan, {"x": x[coarse]}, 0, 0, derivatives, tally)
+        alarming = again.alarming or (alarming and len(coarse) < len(x))
         result.replace(coarse, _by_row(planned, again))
-    return ChunkResult(result.channels, result.rest + result.interpolation, tally)
+    error = result.rest + result.interpolation
+    spaces = _discretization(planned, samples)
+    return ChunkResult(result.channels, error, tally, planned.rungs, spaces, refinements, alarming)
 
 
 def _with_fine_spaces(
@@ -90,8 +96,11 @@ class _Rows:
 
 
 def _by_row(planned: Planned, samples: Samples) -> _Rows:
-    seen = samples.discretization
-    spaces = 2.0 * sum(max(error, seen.get(k, 0.0)) for k, error in planned.discretization.items())
+    spaces = 2.0 * sum(_discretization(planned, samples).values())
     inverse = samples.inverse
     rest = samples.iteration[inverse] + spaces
     return _Rows(samples.fields.channels[inverse], samples.interpolation[inverse], rest)
+
+
+def _discretization(planned: Planned, samples: Samples) -> dict[int, float]:
+    return {k: max(error, samples.discretization.get(k, 0.0)) for k, error in planned.discretization.items()}

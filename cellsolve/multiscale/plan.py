@@ -51,8 +51,10 @@ class Plan:
     foreseen: dict[int, tuple[FloatArray, ...]] = field(
         default_factory=dict
     )  # k -> amplitudes along each direction of y_k
+    scanned: dict[int, tuple[FloatArray, ...]] = field(default_factory=dict)  # the same, however small
     dropped: dict[int, float] = field(default_factory=dict)  # k -> size of the waves in y_k too small to be sampled
     prepared: dict[int, Samples] = field(default_factory=dict)  # k -> samples of Khat_k, where it is free of x
+    estimating: bool = True  # are the errors of lattices wanted?
     even: frozenset[int] = frozenset()  # levels k for which V1 is the same at -y_1 .. -y_N, all terms of k .. N
 
     @property
@@ -96,6 +98,7 @@ class Samples:
     interpolation: FloatArray  # (U,) relative error by the lattices, summed over the levels inside
     discretization: dict[int, float]  # level -> relative error of its space at its hardest problems
     directions: FloatArray  # (d,) the largest error by the lattice of the last level, by direction
+    alarming: bool = False  # do lattices err between their samples more than their tails say, at some level inside?
 
     def for_rows(self, count: int) -> Samples:
         """The same samples for any rows, where they are free of what the rows fix."""

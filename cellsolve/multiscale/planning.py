@@ -8,7 +8,7 @@ potential, the temperature, the cells, the tolerance and the macroscopic points,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,14 +31,16 @@ from cellsolve.multiscale.lattice import (
 )
 from cellsolve.multiscale.level import level_coefficient, terms_at
 from cellsolve.multiscale.plan import LevelSolver, Plan, Rows, Samples, Tally
+from cellsolve.multiscale.planned import Planned
 from cellsolve.multiscale.recursion import lattice_error, prepared, run_level, sample_level
 from cellsolve.multiscale.schemes import ESTIMATE, Scheme
 from cellsolve.potentials import Level, Potential, Variable, levels_of
 
-__all__ = ["Planned", "make_plan", "raised", "refined"]
+__all__ = ["Planned", "make_plan"]
 
 _MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature points are the better places
 _PREDICTED_SHARE = 0.5  # of the error allowed to a space, when it is predicted
+_NOISE = 0.25  # of the error allowed to a lattice: waves that are not sampled
 _PHASES = 0.3  # sums of amplitudes over errors of averages: 30 to 1000 seen, of which estimates use 3
 _MIRRORED = 32  # places at which a potential is compared with its mirror image
 _LINES = 2  # lines scanned in each component
@@ -46,27 +48,6 @@ _PROBES = 6
 _CANDIDATES = 512
 _FINE = {1: 4096, 2: 128, 3: 32}  # places a direction at which a potential is looked at for narrow features
 _BETWEEN = 5  # places on a line, off its samples, at which they are checked
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Planned:
-    """A plan and what is known of its error: relative, for each level."""
-
-    plan: Plan
-    discretization: dict[int, float]
-    share: float  # of a level, allowed for its space and for its lattice
-    ladders: dict[int, Ladder]
-    rungs: dict[int, int]  # k -> position of the space in its ladder
-    scheme: Scheme
-
-    def with_plan(self, plan: Plan) -> Planned:
-        """The same with another plan."""
-        return replace(self, plan=plan)
-
-    def too_coarse(self, seen: dict[int, float]) -> list[int]:
-        """Levels whose space was seen to miss its share, and can be exchanged for a finer one."""
-        exchangeable = {k for k in self.plan.checkers or {} if not self.ladders[k].fixed}
-        return [k for k, error in seen.items() if error > 2.0 * self.share and k in exchangeable]
 
 
 def make_plan(
@@ -82,35 +63,6 @@ def make_plan(
     """Plan the recursion for the macroscopic points x (R, d); ``cells[k - 1]`` is the cell of y_k. A colder landscape
     needs what a ``hotter`` one did at least: the search begins with the spaces of that one."""
     return _Planner(potential, sigma, tol, cells, x, tally, scheme, hotter).run()
-
-
-def refined(planned: Planned) -> Planned:
-    """The same with finer lattices."""
-    samplings = {k: _finer(s) if isinstance(s, Lattice) else s for k, s in planned.plan.samplings.items()}
-    return replace(planned, plan=replace(planned.plan, samplings=samplings, prepared={}))
-
-
-def raised(planned: Planned, seen: dict[int, float]) -> Planned:
-    """The same with the next finer space on the levels that were seen to be too coarse."""
-    levels = planned.too_coarse(seen)
-    plan, rungs = planned.plan, dict(planned.rungs)
-    solvers, checkers, samplings = dict(plan.solvers), dict(plan.checkers or {}), dict(plan.samplings)
-    for k in levels:
-        rungs[k] += 1
-        solvers[k] = checkers.pop(k)
-        if isinstance(samplings.get(k), AtPoints):
-            samplings[k] = AtPoints(len(solvers[k].space.weights), plan.dim)
-        if rungs[k] + 1 < len(planned.ladders[k].makers):
-            checkers[k] = planned.scheme.solver(planned.ladders[k].makers[rungs[k] + 1]())
-    last_word = {k: seen[k] for k in levels if k not in checkers}
-    known = {**planned.discretization, **last_word}
-    plan = replace(plan, solvers=solvers, checkers=checkers, samplings=samplings, prepared={})
-    return replace(planned, plan=plan, rungs=rungs, discretization=known)
-
-
-def _finer(lattice: Lattice) -> Lattice:
-    """Counts a third larger, and odd."""
-    return replace(lattice, counts=tuple(2 * -(-2 * n // 3) + 1 if n > 1 else n for n in lattice.counts))
 
 
 def _even_levels(levels: tuple[Level, ...], x: FloatArray, random: np.random.Generator) -> frozenset[int]:
@@ -141,11 +93,6 @@ def _without_noise(amplitudes: FloatArray, level: float) -> FloatArray:
     the nodes of a space are not symmetric."""
     waves: FloatArray = np.where(amplitudes < level, 0.0, amplitudes)
     return waves
-
-
-def _size(amplitudes: FloatArray) -> float:
-    """How far waves of these amplitudes (.., n/2 + 1) and unknown phases put a sample off the mean."""
-    return float(3.0 * np.sqrt((amplitudes[..., 1:] ** 2).sum(axis=-1)).max())
 
 
 class _Planner:
@@ -192,7 +139,7 @@ class _Planner:
     def _choose_sampling(self, level: Level) -> None:
         """How Khat_k is known in y_k."""
         k, dim = level.number, self.x.shape[1]
-        counts, foreseen, dropped = [1] * dim, [np.zeros(1)] * dim, [0.0] * dim
+        counts, foreseen, scanned, dropped = [1] * dim, [np.zeros(1)] * dim, [np.zeros(1)] * dim, 0.0
         for i, vector in enumerate(np.asarray(self.cells[k - 1].period)):
             if not moves(vector, level.name, level.inherited):
                 continue
@@ -200,18 +147,25 @@ class _Planner:
             if scan is None:
                 self.plan.samplings[k] = AtPoints(0, dim)
                 return
-            counts[i], foreseen[i], dropped[i] = scan
-        self.plan.foreseen[k], self.plan.dropped[k] = tuple(foreseen), sum(dropped)
+            counts[i], foreseen[i], scanned[i] = scan
+            dropped += self._dropped(counts[i], scanned[i])
+        self.plan.foreseen[k], self.plan.scanned[k], self.plan.dropped[k] = tuple(foreseen), tuple(scanned), dropped
         self.plan.samplings[k] = Lattice(tuple(counts), np.asarray(self.cells[k - 1].period))
+
+    def _dropped(self, count: int, seen: FloatArray) -> float:
+        """How far waves of these amplitudes (m,) and unknown phases, those that so few samples leave out, put a sample
+        off the mean."""
+        left = seen[1:] if count == 1 else (seen - _without_noise(seen, _NOISE * self.share))[1:]
+        return float(3.0 * np.linalg.norm(left))
 
     def _kinks(self, k: int) -> frozenset[Variable]:
         """Variables in which some term that Khat_k is made of is not smooth."""
         terms = (term for level in self.plan.levels if level.number > k for term in level.terms)
         return frozenset[Variable]().union(*(term.kinks for term in terms))
 
-    def _scan(self, level: Level, direction: FloatArray) -> tuple[int, FloatArray, float] | None:
-        """Samples needed along a period vector of y_k, the amplitudes of all modes, from lines at some places, and the
-        size of waves too small to be sampled.
+    def _scan(self, level: Level, direction: FloatArray) -> tuple[int, FloatArray, FloatArray] | None:
+        """Samples needed along a period vector of y_k, and the amplitudes of all modes that matter, and of all seen,
+        from lines at some places.
 
         A line is fine enough when its tail is small and covers the error at places between the samples: modes that the
         samples take for lower ones show there. None where no lattice will do.
@@ -225,9 +179,9 @@ class _Planner:
             rest = tail(amplitudes).max()
             error = np.abs(trigonometric_matrix(count, between) @ values - actual).max()
             if rest <= np.sqrt(self.share) and error <= max(rest, 0.5 * self.share):
-                waves = _without_noise(amplitudes, 0.25 * self.share)
-                count = needed_count(waves, _PHASES * self.share)
-                return count, extended(waves).max(axis=(0, 1)), _size(amplitudes - waves if count > 1 else amplitudes)
+                waves = _without_noise(amplitudes, _NOISE * self.share)
+                seen = amplitudes.max(axis=(0, 1))
+                return needed_count(waves, _PHASES * self.share), extended(waves).max(axis=(0, 1)), seen
             if 2 * count > _MAX_LINE[len(direction)]:
                 return None
             odd = self._along(level, lines, (np.arange(count) + 0.5) / count, direction)

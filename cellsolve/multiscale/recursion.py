@@ -91,7 +91,7 @@ def run_level(
         result = solve_level(level, solver, plan.sigma, plan.tol, problems.points(numbers), below, wanted)
         channels[numbers] = result.fields.channels
         iteration[numbers], contrast[numbers] = result.error, result.contrast
-        if samples is not None and isinstance(plan.samplings[level.number], Lattice):
+        if plan.estimating and samples is not None and isinstance(plan.samplings[level.number], Lattice):
             values = samples.channels[..., : block_size(plan.dim)]
             errors[numbers] = aliasing_error(values, result.densities, solver.space, plan.foreseen[level.number])
         tally.add(level.number, result.iterations, int((~result.converged).sum()))
@@ -106,7 +106,8 @@ def run_level(
     interpolation = np.maximum(errors.sum(axis=1), between)
     iteration += plan.dropped.get(level.number, 0.0)
     collected = problems.collect(channels, iteration, interpolation, seen_error, wanted)
-    return replace(collected, directions=np.maximum(errors.max(axis=0), between))
+    alarming = between > 0.0 or (inner is not None and inner.alarming)
+    return replace(collected, directions=np.maximum(errors.max(axis=0), between), alarming=alarming)
 
 
 def _overestimate(problems: LevelProblems, channels: FloatArray, tally: Tally) -> FloatArray:
