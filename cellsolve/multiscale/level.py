@@ -19,10 +19,10 @@ import numpy.typing as npt
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.resolution import Space, TensorSpace
 from cellsolve.fem.space import FloatArray
-from cellsolve.linalg.energies import Solved
+from cellsolve.linalg.energies import CellMinimum, Solved
 from cellsolve.linalg.solver import CellSolver
 from cellsolve.multiscale.fields import Fields, pack
-from cellsolve.multiscale.log_euclidean import compose, exp_derivative, log_derivative, spectrum
+from cellsolve.multiscale.log_euclidean import Spectrum, compose, exp_derivative, log_derivative, spectrum
 from cellsolve.potentials import Level, Term, Variable
 
 __all__ = ["Coefficient", "LevelResult", "Points", "level_coefficient", "solve_level", "terms_at"]
@@ -81,7 +81,7 @@ def solve_level(
     minimum = solver.solve(coefficient.K, tol, on_solved=observe)
     densities[:, dim] = weights * coefficient.boltzmann
     densities[:, dim] /= densities[:, dim].sum(axis=-1, keepdims=True)
-    fields = _fields(coefficient, minimum.tensor, dT, weights)
+    fields = _fields(coefficient, minimum, dT, weights)
     contrast = -np.log(np.maximum(coefficient.boltzmann.min(axis=-1), np.finfo(float).tiny))
     return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations, densities, contrast)
 
@@ -145,18 +145,29 @@ def _joined(V: FloatArray, dV: dict[int, FloatArray], inner: Fields) -> Coeffici
     return Coefficient(_points_last(K), scale, np.exp(logs - scale_Z[:, None]), scale_Z, dK, dlogs)
 
 
-def _fields(c: Coefficient, T: FloatArray, dT: dict[int, FloatArray], weights: FloatArray) -> Fields:
+def _fields(c: Coefficient, minimum: CellMinimum, dT: dict[int, FloatArray], weights: FloatArray) -> Fields:
     """Logarithms of the results, scales put back."""
-    dim = T.shape[-1]
-    values, vectors = spectrum(T)
-    values = np.where(values > 0, values, np.nan)
-    log_tensor = compose(np.log(values), vectors) + c.log_scale[:, None, None] * np.eye(dim)
+    dim = minimum.tensor.shape[-1]
+    logs, vectors = _log_spectrum(minimum)
+    values = np.exp(logs)
+    log_tensor = compose(logs, vectors) + c.log_scale[:, None, None] * np.eye(dim)
     Z = c.boltzmann @ weights
     blocks = [pack(log_tensor, c.log_scale_Z + np.log(Z))]
     for i, slope in dT.items():
         dlog_Z = np.einsum("bq,bq,q->b", c.boltzmann, c.dlog_boltzmann[i], weights) / Z
         blocks.append(pack(log_derivative((values, vectors), slope), dlog_Z))
     return Fields(np.concatenate(blocks, axis=-1), dim, tuple(dT))
+
+
+def _log_spectrum(minimum: CellMinimum) -> Spectrum:
+    """Spectra of log K_hom, NaN where it is not positive; those of the solver where it knows more digits."""
+    values, vectors = spectrum(minimum.tensor)
+    logs = np.log(np.where(values > 0, values, np.nan))
+    if minimum.log_tensor is None:
+        return logs, vectors
+    known = np.isfinite(minimum.log_tensor).all(axis=(1, 2))
+    logs[known], vectors[known] = spectrum(minimum.log_tensor[known])
+    return logs, vectors
 
 
 def _points_last(K: FloatArray) -> FloatArray:
