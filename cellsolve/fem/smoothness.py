@@ -39,8 +39,8 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Terrain:
-    """Of log K, the largest of all coefficients: ``log_contrast`` its range, ``depth`` how far its lowest pass lies below
-    its top, ``steepness`` its slope along a period vector as a fraction of it; infinite where it jumps."""
+    """Of log K, the largest of all coefficients: ``log_contrast`` its range, ``depth`` how far its lowest pass lies
+    below its top, ``steepness`` its change over a whole period vector at its largest slope; infinite where it jumps."""
 
     log_contrast: float
     depth: float
