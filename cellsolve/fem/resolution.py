@@ -20,6 +20,7 @@ from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.smoothness import Look, Need, needed_resolution, terrain_of
 from cellsolve.fem.space import FloatArray
+from cellsolve.fem.wells import is_cold
 
 __all__ = ["Cell", "Ladder", "Space", "TensorSpace", "fitted_ladder", "space_ladder"]
 
@@ -46,10 +47,10 @@ _ELEMENTS_BY_CONTRAST = ((14.0, 4), (24.0, 8), (60.0, 16), (float("inf"), 32))
 _SMOOTH_CONTRAST = {True: 45.0, False: 8.0}  # isotropic on an upright cell, or not
 # Steeper and deeper landscapes are solved by their wells, on elements in which log K varies by 14 or so: beyond 20,
 # polynomials carry the large K of one side of an element to its other side, and iterations double.
-_COLD = 30.0  # log max K / min K
 _FALL = 14.0  # of log K along an element
 _COLD_ELEMENTS = (8, 12, 16, 24, 32, 48, 64, 96)
-_COLD_ORDERS = (4, 5, 6)
+_COLD_ORDERS = (4, 5, 6, 7, 8)  # the first space of a ladder has one of the first three
+_FINER = 1.2  # nodes a side on more elements to those on fewer
 _ROUNDING = 1e-15  # of sqrt(K), relative to its largest value; its Laplacian is wanted relative to its smallest
 _ORDERS = (4, 6, 8, 10, 12)
 _POINTS_PER_NODE = 1.3  # nodes of elements for one trigonometric node
@@ -93,7 +94,7 @@ def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2, directions
         smooth = _smooth_ladder(cell, need)
         if smooth is not None:
             return smooth
-    if cell.dim == 2 and terrain.log_contrast > _COLD and np.isfinite(terrain.steepness):
+    if cell.dim == 2 and is_cold(terrain.log_contrast, terrain.depth) and np.isfinite(terrain.steepness):
         return _cold_ladder(cell, terrain.steepness, 0 if need is None else need.nodes)
     return general if need is None else _element_ladder(cell, need)
 
@@ -114,12 +115,12 @@ def _element_ladder(cell: BoxCell, need: Need) -> Ladder:
 
 def _cold_ladder(cell: BoxCell, steepness: float, needed: int) -> Ladder:
     """Elements in which log K falls little, of low order: resolution follows sqrt(sigma / |V''|) then as well."""
-    most = _MOST_NODES[cell.dim]
-    counts = [n for n in _COLD_ELEMENTS if n * _FALL >= steepness] or [_COLD_ELEMENTS[-1]]
-    steps = list[tuple[int, int]]()
-    for n in counts:
-        least = max(_POINTS_PER_NODE * needed, 0 if not steps else steps[-1][0] * steps[-1][1] + 1)
-        steps += [(n, p) for p in _COLD_ORDERS if least <= n * p <= most]
+    steep_enough = [n for n in _COLD_ELEMENTS if n * _FALL >= steepness] or [_COLD_ELEMENTS[-1]]
+    steps, least = list[tuple[int, int]](), _POINTS_PER_NODE * needed
+    for n in steep_enough:
+        if n * _COLD_ORDERS[2] >= least:
+            steps += [(n, p) for p in _COLD_ORDERS if least <= n * p <= _MOST_NODES[cell.dim]]
+            least = _FINER * n * _COLD_ORDERS[-1]
     return Ladder(tuple(_elements(cell, n, p) for n, p in steps), fixed=False)
 
 

@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Pass", "Wells", "depth", "steps_between", "wells_of"]
+__all__ = ["Pass", "Wells", "depth", "is_cold", "steps_between", "wells_of"]
 
 IntArray = npt.NDArray[np.int64]
 _EVERYTHING = float("inf")
+_COLD = 30.0  # log max K / min K from which a problem is solved by its wells
+_COOL, _DEEP = 18.0, 14.0  # or from which it is, if K_hom is as small as this against the largest K
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,11 @@ def depth(log_K: FloatArray) -> float:
     about exp(-depth) of the largest K."""
     _, around, _ = _merged(_basins(log_K), _EVERYTHING)
     return float(log_K.max() - min(one.height for one in _independent(around, log_K.ndim, 0)))
+
+
+def is_cold(log_contrast: float, depth: float) -> bool:
+    """Is a landscape of this range and depth better solved by its wells?"""
+    return log_contrast > _COLD or (log_contrast > _COOL and depth > _DEEP)
 
 
 def steps_between(lift: IntArray, shape: tuple[int, ...], axis: int) -> tuple[IntArray, IntArray]:

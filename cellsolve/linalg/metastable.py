@@ -6,15 +6,16 @@ import numpy as np
 
 from cellsolve.fem.box_space import BoxSpace
 from cellsolve.fem.space import FloatArray
+from cellsolve.fem.wells import depth, is_cold
 from cellsolve.linalg.cg import conjugate_gradients
 from cellsolve.linalg.energies import BoolArray, CellMinimum, IntArray, OnSolved, Solved
 from cellsolve.linalg.graded import log_of_graded, relative_gap
 from cellsolve.linalg.green import is_smooth, isotropic_part
+from cellsolve.linalg.node_graph import isotropic_logs
 from cellsolve.linalg.well_form import WellForm, well_form
 
 __all__ = ["is_metastable", "solve_metastable"]
 
-_CONTRAST = 30.0  # log max K / min K from which wells are told apart
 _MAX_ITERATIONS = 600
 _ATTEMPTS = 3
 
@@ -22,11 +23,21 @@ _ATTEMPTS = 3
 def is_metastable(space: BoxSpace, K: FloatArray) -> BoolArray:
     """Which of the coefficients (b, q) or (b, d, d, q) are solved by their wells: each for itself, whatever the
     batch."""
-    kappa = isotropic_part(K, space.dim)
-    deep = np.log(kappa.max(axis=-1)) - np.log(np.maximum(kappa.min(axis=-1), np.finfo(float).tiny)) > _CONTRAST
-    if space.is_collocated or space.dim != 2 or not deep.any():
+    if space.is_collocated or space.dim != 2:
         return np.zeros(len(K), dtype=np.bool_)
-    return np.array([d and is_smooth(space, K[i : i + 1]) for i, d in enumerate(deep)], dtype=np.bool_)
+    kappa = isotropic_part(K, space.dim)
+    contrast = np.log(kappa.max(axis=-1)) - np.log(np.maximum(kappa.min(axis=-1), np.finfo(float).tiny))
+    return np.array([_is_cold(space, K[i : i + 1], float(c)) for i, c in enumerate(contrast)], dtype=np.bool_)
+
+
+def _is_cold(space: BoxSpace, K: FloatArray, contrast: float) -> bool:
+    """Of one coefficient; the depth of its passes takes more time than its contrast."""
+    if not is_cold(contrast, contrast) or not is_smooth(space, K):
+        return False
+    if is_cold(contrast, 0.0):
+        return True
+    logs = isotropic_logs(space, K[0]).reshape((len(space.line.nodes),) * space.dim)
+    return is_cold(contrast, depth(logs))
 
 
 def solve_metastable(space: BoxSpace, K: FloatArray, tol: float, on_solved: OnSolved | None) -> CellMinimum:
