@@ -94,7 +94,7 @@ def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2, directions
         smooth = _smooth_ladder(cell, need)
         if smooth is not None:
             return smooth
-    if cell.dim == 2 and is_cold(terrain.log_contrast, terrain.depth) and np.isfinite(terrain.steepness):
+    if is_cold(terrain.log_contrast, terrain.depth) and np.isfinite(terrain.steepness):
         return _cold_ladder(cell, terrain.steepness, 0 if need is None else need.nodes)
     return general if need is None else _element_ladder(cell, need)
 

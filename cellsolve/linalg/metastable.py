@@ -23,7 +23,7 @@ _ATTEMPTS = 3
 def is_metastable(space: BoxSpace, K: FloatArray) -> BoolArray:
     """Which of the coefficients (b, q) or (b, d, d, q) are solved by their wells: each for itself, whatever the
     batch."""
-    if space.is_collocated or space.dim != 2:
+    if space.is_collocated:
         return np.zeros(len(K), dtype=np.bool_)
     kappa = isotropic_part(K, space.dim)
     contrast = np.log(kappa.max(axis=-1)) - np.log(np.maximum(kappa.min(axis=-1), np.finfo(float).tiny))

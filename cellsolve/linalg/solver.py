@@ -5,7 +5,7 @@
     green-jacobi   the same, scaled by 1/sqrt(K)     smooth coefficients, exp(-V/sigma)
     amg            algebraic and p-multigrid         large and 3-D meshes
     schroedinger   a form that needs none of these   isotropic coefficients on trigonometric nodes; not to be asked for
-    wells          committors and a graph's LU       exp(-V/sigma) of high contrast in the plane; not to be asked for
+    wells          committors on a graph of nodes    exp(-V/sigma) of high contrast; not to be asked for
 
 In one dimension a flux is a constant, so K_hom = 1 / sum w/K needs no solver.
 """

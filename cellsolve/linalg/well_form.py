@@ -27,6 +27,7 @@ import scipy.sparse.linalg as spla
 from cellsolve.fem.box_space import BoxSpace
 from cellsolve.fem.space import FloatArray, flux
 from cellsolve.fem.wells import Wells, steps_between, wells_of
+from cellsolve.linalg.amg import graph_cycle
 from cellsolve.linalg.energies import BoolArray, IntArray, TotalGradients, energy_tensor
 from cellsolve.linalg.node_graph import NodeGraph, isotropic_logs, node_graph
 
@@ -100,7 +101,7 @@ class WellForm:
 
 
 def well_form(space: BoxSpace, K: FloatArray) -> WellForm:
-    """The energies of one coefficient K, (q,) or (d, d, q), on a box of elements in the plane."""
+    """The energies of one coefficient K, (q,) or (d, d, q), on a box of elements."""
     graph = node_graph(space, K)
     shape = (len(space.line.nodes),) * space.dim
     logs = isotropic_logs(space, K)
@@ -166,7 +167,8 @@ def _crossed(space: BoxSpace, differences: FloatArray) -> FloatArray:
 
 
 def _held(graph: NodeGraph, wells: Wells, logs: FloatArray, metric: float) -> Solve:
-    """B^-1, B = A + alpha K on the cores, factorized between square roots of its diagonal."""
+    """B^-1, B = A + alpha K on the cores, between square roots of its diagonal: a factorization in the plane, a
+    multigrid cycle in space."""
     core = logs > wells.tops[wells.label] - _CORE
     sizes = np.bincount(wells.label[core], graph.volumes[core], len(wells.tops))
     alpha = _HOLD * metric / sizes[wells.label]
@@ -177,12 +179,23 @@ def _held(graph: NodeGraph, wells: Wells, logs: FloatArray, metric: float) -> So
     entries = np.concatenate([across, across, np.ones(len(logs))])
     rows, columns = (np.concatenate(i) for i in ((graph.start, graph.end, own), (graph.end, graph.start, own)))
     matrix = sp.csc_array(sp.coo_array((entries, (rows, columns)), shape=(len(logs),) * 2))
-    factor = spla.splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    inner = _factorized(matrix) if wells.lift.shape[1] == 2 else _cycled(matrix)
 
     def solve(rows: FloatArray) -> FloatArray:
-        return np.asarray(factor.solve(np.ascontiguousarray((rows * root).T)).T * root)
+        return inner(rows * root) * root
 
     return solve
+
+
+def _factorized(matrix: sp.csc_array) -> Solve:
+    factor = spla.splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    return lambda rows: np.asarray(factor.solve(np.ascontiguousarray(rows.T)).T)
+
+
+def _cycled(matrix: sp.csc_array) -> Solve:
+    """One multigrid cycle, which is as symmetric and nearly as good."""
+    cycle = graph_cycle(sp.csr_array(matrix))
+    return lambda rows: np.stack([cycle(row) for row in rows]) if len(rows) else rows
 
 
 def _inverse(A: FloatArray) -> FloatArray:
