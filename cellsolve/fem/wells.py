@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["Pass", "Wells", "depth", "is_cold", "steps_between", "wells_of"]
+__all__ = ["Pass", "Wells", "depth", "is_cold", "is_deep", "steps_between", "wells_of"]
 
 IntArray = npt.NDArray[np.int64]
 _EVERYTHING = float("inf")
@@ -76,8 +76,13 @@ def depth(log_K: FloatArray) -> float:
 
 
 def is_cold(log_contrast: float, depth: float) -> bool:
-    """Is a landscape of this range and depth better solved by its wells?"""
+    """Does a landscape of this range and depth ask for elements in which log K falls little?"""
     return log_contrast > _COLD or (log_contrast > _COOL and depth > _DEEP)
+
+
+def is_deep(log_contrast: float, depth: float, dim: int) -> bool:
+    """Is it better solved by its wells? In space, where that takes more, those of shallow passes are not."""
+    return is_cold(log_contrast, depth) and (dim < 3 or depth > _DEEP)
 
 
 def steps_between(lift: IntArray, shape: tuple[int, ...], axis: int) -> tuple[IntArray, IntArray]:

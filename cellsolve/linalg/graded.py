@@ -13,7 +13,7 @@ import numpy as np
 
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["log_of_graded", "relative_gap"]
+__all__ = ["log_of_graded"]
 
 _SWEEPS = 30
 
@@ -26,13 +26,6 @@ def log_of_graded(T: FloatArray, frame: FloatArray) -> FloatArray:
     X = _orthogonal_columns(np.linalg.inv(frame)[:, order] @ factor)
     sizes = np.linalg.norm(X, axis=0)
     return np.asarray((X / sizes * (2.0 * np.log(sizes))) @ (X / sizes).T)
-
-
-def relative_gap(T: FloatArray) -> float:
-    """The smallest eigenvalue of D^-1/2 T D^-1/2, D its diagonal: an error of T that is small against each T_rr is so
-    against every direction's q.T q, up to the inverse of this."""
-    scale = 1.0 / np.sqrt(np.diag(T))
-    return float(np.linalg.eigvalsh(T * scale * scale[:, None])[0])
 
 
 def _orthogonal_columns(X: FloatArray) -> FloatArray:

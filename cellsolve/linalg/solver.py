@@ -32,7 +32,7 @@ from cellsolve.linalg.energies import BoolArray, CellMinimum, IntArray, OnSolved
 from cellsolve.linalg.gradient_form import minimize_energy
 from cellsolve.linalg.green import box_green, box_green_jacobi, is_smooth
 from cellsolve.linalg.matrix_form import MatrixForm, assemble
-from cellsolve.linalg.metastable import is_metastable, solve_metastable
+from cellsolve.linalg.metastable import MetastableSolver, is_metastable
 from cellsolve.linalg.preconditioner import Preconditioner
 from cellsolve.linalg.schroedinger import is_schroedinger, schroedinger_form
 
@@ -138,11 +138,11 @@ class CellSolver:
         assert isinstance(self.space, BoxSpace)
         cold = is_metastable(self.space, K)
         if cold.all():
-            return solve_metastable(self.space, K, tol, on_solved)
+            return self._metastable.solve(K, tol, on_solved)
         rows, others = np.flatnonzero(cold), np.flatnonzero(~cold)
         seen = [None if on_solved is None else _numbered(on_solved, part) for part in (rows, others)]
         warm = self.solve(K[others], tol, start=None if start is None else start[others], on_solved=seen[1])
-        return warm.joined(others, solve_metastable(self.space, K[rows], tol, seen[0]), rows)
+        return warm.joined(others, self._metastable.solve(K[rows], tol, seen[0]), rows)
 
     def _on_matrices(
         self,
@@ -182,6 +182,11 @@ class CellSolver:
         if self.space.dim == 3:
             return amg.Multigrid([*self._cycle.cycles] * count, self._cycle.constants)
         return self._factorization
+
+    @cached_property
+    def _metastable(self) -> MetastableSolver:
+        assert isinstance(self.space, BoxSpace)
+        return MetastableSolver(self.space)
 
     @cached_property
     def _cycle(self) -> amg.Multigrid:
