@@ -88,9 +88,9 @@ def test_all_chunks_are_solved_on_the_space_that_one_of_them_needs(monkeypatch) 
     planned, _ = model.plan(np.delete(x, 10, axis=0))
     found = evaluate_in_chunks(planned, x, (0,), Means())
     assert found.planned.rungs[1] > planned.rungs[1]
-    again = evaluate_in_chunks(found.planned, x, (0,), None, None)
+    again = evaluate_in_chunks(found.planned, x, (0,), Means())
     np.testing.assert_array_equal(found.channels, again.channels)
-    few = evaluate_in_chunks(planned, x[:5], (0,), None, None)
+    few = evaluate_in_chunks(planned, x[:5], (0,), Means())
     assert np.abs(few.channels - found.channels[:5]).max() > 0
 
 

@@ -56,11 +56,15 @@ class LowerBoundSolver:
         if space.dim == 2:
             minimum = self._primal.solve(turned_inverse(K), tol, on_solved=on_solved)
             minimum.tensor[:] = turned_inverse(minimum.tensor[..., None])[..., 0]
+            if minimum.log_tensor is not None:  # log(G / det G) = log G - trace(log G) I
+                minimum.log_tensor -= np.trace(minimum.log_tensor, axis1=1, axis2=2)[:, None, None] * np.eye(2)
         else:
             assert isinstance(space, BoxSpace)
             minimum = least_curl_energies(self._primal, K, tol, on_solved=on_solved)
             minimum.tensor[:] = np.linalg.inv(minimum.tensor)
         minimum.tensor *= scale[:, None, None]
+        if minimum.log_tensor is not None:
+            minimum.log_tensor += np.log(scale)[:, None, None] * np.eye(space.dim)
         return minimum
 
     def _on_mesh(self, K: FloatArray, tol: float, on_solved: OnSolved | None) -> CellMinimum:

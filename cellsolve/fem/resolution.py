@@ -18,8 +18,9 @@ from cellsolve.fem.box_space import BoxSpace, element_box, is_upright, trigonome
 from cellsolve.fem.coupled_space import CoupledSpace
 from cellsolve.fem.line_space import LineSpace
 from cellsolve.fem.mesh_space import MeshSpace
-from cellsolve.fem.smoothness import Look, needed_resolution
+from cellsolve.fem.smoothness import Look, Need, needed_resolution, terrain_of
 from cellsolve.fem.space import FloatArray
+from cellsolve.fem.wells import is_cold
 
 __all__ = ["Cell", "Ladder", "Space", "TensorSpace", "fitted_elements", "fitted_ladder", "space_ladder"]
 
@@ -44,6 +45,12 @@ _MOST_WAVES = {2: 91, 3: 41}
 # four, eight .. elements a side. The Schroedinger form of isotropic coefficients has no such rounding, up to exp(45).
 _ELEMENTS_BY_CONTRAST = ((14.0, 4), (24.0, 8), (60.0, 16), (float("inf"), 32))
 _SMOOTH_CONTRAST = {True: 45.0, False: 8.0}  # isotropic on an upright cell, or not
+# Steeper and deeper landscapes are solved by their wells, on elements in which log K varies by 14 or so: beyond 20,
+# polynomials carry the large K of one side of an element to its other side, and iterations double.
+_FALL = 14.0  # of log K along an element
+_COLD_ELEMENTS = (8, 12, 16, 24, 32, 48, 64, 96)
+_COLD_ORDERS = (4, 5, 6, 7, 8)  # the first space of a ladder has one of the first three
+_FINER = 1.2  # nodes a side on more elements to those on fewer
 _ROUNDING = 1e-15  # of sqrt(K), relative to its largest value; its Laplacian is wanted relative to its smallest
 _ORDERS = (4, 6, 8, 10, 12)
 _POINTS_PER_NODE = 1.3  # nodes of elements for one trigonometric node
@@ -79,15 +86,42 @@ def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2, directions
         return general
     assert isinstance(cell, BoxCell)
     need = needed_resolution(look, cell.dim, cell.period, tol)
-    if need is None:
-        return general
-    bearable = min(
-        _SMOOTH_CONTRAST[need.isotropic and is_upright(cell.period)], 2.0 * np.log(max(tol / _ROUNDING, 1.0))
-    )
-    if need.log_contrast <= bearable and need.nodes <= _MOST_WAVES[cell.dim]:
-        waves = [n for n in _WAVES if n >= need.nodes]
-        return Ladder(tuple(partial(trigonometric_box, cell.dim, n, cell.period) for n in waves), fixed=False)
-    return Ladder(tuple(_elements(cell, n, p) for n, p in _steps(cell.dim, need.nodes, need.log_contrast)), fixed=False)
+    digits = float(np.log(max(tol / _ROUNDING, 1.0)))
+    if need is not None and need.log_contrast <= digits:
+        return _smooth_ladder(cell, need) or _element_ladder(cell, need)
+    terrain = terrain_of(look, cell.dim, cell.period)
+    if need is not None and need.log_contrast <= 2.0 * digits and terrain.depth <= digits:
+        smooth = _smooth_ladder(cell, need)
+        if smooth is not None:
+            return smooth
+    if is_cold(terrain.log_contrast, terrain.depth) and np.isfinite(terrain.steepness):
+        return _cold_ladder(cell, terrain.steepness, 0 if need is None else need.nodes)
+    return general if need is None else _element_ladder(cell, need)
+
+
+def _smooth_ladder(cell: BoxCell, need: Need) -> Ladder | None:
+    """Trigonometric polynomials, where they bear the contrast."""
+    bearable = _SMOOTH_CONTRAST[need.isotropic and is_upright(cell.period)]
+    if need.log_contrast > bearable or need.nodes > _MOST_WAVES[cell.dim]:
+        return None
+    waves = [n for n in _WAVES if n >= need.nodes]
+    return Ladder(tuple(partial(trigonometric_box, cell.dim, n, cell.period) for n in waves), fixed=False)
+
+
+def _element_ladder(cell: BoxCell, need: Need) -> Ladder:
+    steps = _steps(cell.dim, need.nodes, need.log_contrast)
+    return Ladder(tuple(_elements(cell, n, p) for n, p in steps), fixed=False)
+
+
+def _cold_ladder(cell: BoxCell, steepness: float, needed: int) -> Ladder:
+    """Elements in which log K falls little, of low order: resolution follows sqrt(sigma / |V''|) then as well."""
+    steep_enough = [n for n in _COLD_ELEMENTS if n * _FALL >= steepness] or [_COLD_ELEMENTS[-1]]
+    steps, least = list[tuple[int, int]](), _POINTS_PER_NODE * needed
+    for n in steep_enough:
+        if n * _COLD_ORDERS[2] >= least:
+            steps += [(n, p) for p in _COLD_ORDERS if least <= n * p <= _MOST_NODES[cell.dim]]
+            least = _FINER * n * _COLD_ORDERS[-1]
+    return Ladder(tuple(_elements(cell, n, p) for n, p in steps), fixed=False)
 
 
 def fitted_elements(cell: Cell, look: Look, tol: float) -> Ladder:

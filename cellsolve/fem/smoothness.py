@@ -16,12 +16,14 @@ import numpy as np
 from cellsolve.fem.box_space import BoxSpace, along_axes, trigonometric_box
 from cellsolve.fem.space import FloatArray
 from cellsolve.fem.trigonometric_line import trigonometric_matrix
+from cellsolve.fem.wells import depth
 
-__all__ = ["Look", "Need", "needed_resolution"]
+__all__ = ["Look", "Need", "Terrain", "needed_resolution", "terrain_of"]
 
 Look = Callable[[BoxSpace], FloatArray]  # coefficients (b, q) or (b, d, d, q) at the points of a space
 
 _OTHER_NODES = 13  # a side, of a grid on which what a view says is checked
+_JUMP = 1.4  # of slopes on a grid twice as fine: smooth functions have about the same
 _VIEWS = {2: (31, 63, 127), 3: (17, 31, 47)}  # nodes a side of the grids on which spectra are taken
 
 
@@ -33,6 +35,38 @@ class Need:
     nodes: int
     log_contrast: float
     isotropic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Terrain:
+    """Of log K, the largest of all coefficients: ``log_contrast`` its range, ``depth`` how far its lowest pass lies
+    below its top, ``steepness`` its change over a whole period vector at its largest slope; infinite where it jumps."""
+
+    log_contrast: float
+    depth: float
+    steepness: float
+
+
+def terrain_of(look: Look, dim: int, period: FloatArray) -> Terrain:
+    """What coefficients look like on the two finest grids."""
+    logs = [_logs(look(trigonometric_box(dim, n, period)), dim, n) for n in _VIEWS[dim][-2:]]
+    coarse, fine = (max(_steepness(one) for one in grids) for grids in logs)
+    last = logs[-1]
+    return Terrain(
+        log_contrast=max(float(np.ptp(one)) for one in last),
+        depth=max(depth(one) for one in last),
+        steepness=fine if fine <= _JUMP * coarse else np.inf,
+    )
+
+
+def _logs(K: FloatArray, dim: int, count: int) -> list[FloatArray]:
+    """log trace K of each coefficient, on its grid."""
+    kappa = K if K.ndim == 2 else np.einsum("biiq->bq", K)
+    return list(np.log(kappa).reshape((-1,) + (count,) * dim))
+
+
+def _steepness(grid: FloatArray) -> float:
+    return max(float(np.abs(np.roll(grid, -1, axis) - grid).max()) * len(grid) for axis in range(grid.ndim))
 
 
 def needed_resolution(look: Look, dim: int, period: FloatArray, tol: float) -> Need | None:

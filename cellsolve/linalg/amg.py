@@ -21,7 +21,7 @@ from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.constants import Constants
 
-__all__ = ["Multigrid", "multigrid"]
+__all__ = ["Multigrid", "VCycle", "graph_cycle", "multigrid"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -111,6 +111,11 @@ def multigrid(space: MeshSpace | CoupledSpace, matrices: Sequence[sp.csr_array])
         interpolation, pieces = space.from_first_order()
         cycles = [_p_cycle(A, sp.csr_matrix(interpolation), Constants(pieces), space.dim) for A in matrices]
     return Multigrid(cycles, Constants(space.pieces))
+
+
+def graph_cycle(A: sp.csr_array) -> VCycle:
+    """A cycle for an M-matrix of any contrast: Ruge-Stuben, also in space, whose graphs have few edges."""
+    return VCycle(_hierarchy(sp.csr_matrix(A), 2, _ONE_SWEEP))
 
 
 def _p_cycle(A: sp.csr_array, interpolation: Any, constants: Constants, dim: int) -> PCycle:

@@ -2,7 +2,7 @@
 
 A step lowers the energy by alpha gamma, gamma = r^T M r; the drops decay like rho^k, so the energy still to be lost,
 which is the error of K_hom, is about drop rho / (1 - rho). A problem is done when that is below tol times its *present*
-energy, confirmed on the true residual. Problems that are done are frozen and leave the batch.
+energy, in every direction, confirmed on the true residual. Problems that are done are frozen and leave the batch.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _MAX_RESTARTS = 3
 _UNKNOWN = 1e100  # a drop not seen yet
 _PATIENCE = 1.0  # steps, on average over the batch, that are cheaper than a check
 _ROUNDING = 1e-24  # of the energy: a step that gains less is noise
+_LEAST_GAP = 1e-12  # between the directions of a tensor, below which rounding decides
 
 
 def conjugate_gradients(
@@ -139,7 +140,7 @@ class _Run:
         self.energy[candidates] = np.einsum("brr->br", T)
         alpha = self.alpha[candidates]
         next_drop = np.where(alpha > 0, alpha, 1.0) * gamma  # of a step from the true residual
-        error = (np.maximum(remaining[candidates], next_drop) / self.energy[candidates]).sum(axis=1)
+        error = (np.maximum(remaining[candidates], next_drop) / self.energy[candidates]).sum(axis=1) / _gap(T)
         unbounded = self.unbounded[candidates] | (self.energy[candidates] <= 0).any(axis=1)
         done = (error <= self.tol) & ~unbounded
         stuck = ~done & (unbounded | (self.restarts[candidates] >= _MAX_RESTARTS) | (self.tol < _ROUNDING))
@@ -212,7 +213,7 @@ class _Run:
         if not len(rows):
             return
         T, _, _ = self.energies.take(rows).evaluate(of_problems(self.u, rows))
-        error = (self.remaining()[rows] / np.einsum("brr->br", T)).sum(axis=1)
+        error = (self.remaining()[rows] / np.einsum("brr->br", T)).sum(axis=1) / _gap(T)
         nobody = np.zeros(len(rows), dtype=np.bool_)
         self._store(rows, T, error, self.gamma[rows], nobody, ~nobody)
 
@@ -221,6 +222,20 @@ def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
     """Inner products over the unknowns: (b, d, n) with (b, d, n) -> (b, d), kept with the problems fastest."""
     result: FloatArray = np.einsum("brn,brn->rb", a, b).T
     return result
+
+
+def _gap(T: FloatArray) -> FloatArray:
+    """The smallest eigenvalue of D^-1/2 T D^-1/2 (b,), D the diagonal of T (b, d, d): an error of this size against
+    each energy is one of size 1 against the smallest eigenvalue of T, for directions between the axes."""
+    roots = np.sqrt(np.maximum(np.einsum("brr->br", T), 1e-200))
+    scaled = T / (roots[:, :, None] * roots[:, None, :])
+    if T.shape[1] == 1:
+        return np.ones(len(T))
+    if T.shape[1] == 2:
+        gap = 1.0 - np.abs(scaled[:, 0, 1])
+    else:
+        gap = np.linalg.eigvalsh(np.where(np.isfinite(scaled), scaled, 0.0))[:, 0]
+    return np.asarray(np.maximum(gap, _LEAST_GAP))
 
 
 def _geometric(drops: FloatArray) -> FloatArray:

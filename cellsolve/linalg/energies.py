@@ -31,6 +31,7 @@ __all__ = [
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+_EVIDENCE = ("tensor", "iterations", "error", "residual", "converged")
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +45,7 @@ class CellMinimum:
     error: FloatArray  # (B,) estimated relative error of the tensor by stopping early
     residual: FloatArray  # (B,) sqrt(r^T M r / r0^T M r0), true residual at the end
     converged: BoolArray  # (B,)
+    log_tensor: FloatArray | None = None  # (B, d, d), where it is known to more digits than the tensor has; else NaN
 
     @property
     def correctors(self) -> FloatArray:
@@ -54,8 +56,24 @@ class CellMinimum:
         """Put other solutions in the place of some."""
         self.unknowns, self.form = self.correctors.copy(), None
         self.unknowns[rows] = others.correctors
-        for name in ("tensor", "iterations", "error", "residual", "converged"):
+        for name in _EVIDENCE:
             getattr(self, name)[rows] = getattr(others, name)
+
+    def joined(self, rows: IntArray, others: CellMinimum, other_rows: IntArray) -> CellMinimum:
+        """These solutions and others, as rows of one batch."""
+        count = len(rows) + len(other_rows)
+        joined = {"unknowns": np.empty((count, *others.correctors.shape[1:]))}
+        joined |= {
+            name: np.empty((count, *getattr(self, name).shape[1:]), getattr(self, name).dtype) for name in _EVIDENCE
+        }
+        joined["log_tensor"] = np.full((count, *self.tensor.shape[1:]), np.nan)
+        for some, minimum in ((rows, self), (other_rows, others)):
+            joined["unknowns"][some] = minimum.correctors
+            for name in _EVIDENCE:
+                joined[name][some] = getattr(minimum, name)
+            if minimum.log_tensor is not None:
+                joined["log_tensor"][some] = minimum.log_tensor
+        return CellMinimum(form=None, **joined)
 
 
 class Solved(Protocol):

@@ -5,6 +5,7 @@
     green-jacobi   the same, scaled by 1/sqrt(K)     smooth coefficients, exp(-V/sigma)
     amg            algebraic and p-multigrid         large and 3-D meshes
     schroedinger   a form that needs none of these   isotropic coefficients on trigonometric nodes; not to be asked for
+    wells          committors on a graph of nodes    exp(-V/sigma) of high contrast; not to be asked for
 
 In one dimension a flux is a constant, so K_hom = 1 / sum w/K needs no solver.
 """
@@ -31,6 +32,7 @@ from cellsolve.linalg.energies import BoolArray, CellMinimum, IntArray, OnSolved
 from cellsolve.linalg.gradient_form import minimize_energy
 from cellsolve.linalg.green import box_green, box_green_jacobi, is_smooth
 from cellsolve.linalg.matrix_form import MatrixForm, assemble
+from cellsolve.linalg.metastable import MetastableSolver, is_metastable
 from cellsolve.linalg.preconditioner import Preconditioner
 from cellsolve.linalg.schroedinger import is_schroedinger, schroedinger_form
 
@@ -73,7 +75,7 @@ class CellSolver:
             return max(1, int(_VECTOR_FLOATS // (space.dim * space.n_dofs)))
         return max(1, _BATCH_FLOATS // (space.dim**2 * len(space.weights)))
 
-    def choose(self, K: FloatArray) -> Method | Literal["flux", "schroedinger"]:
+    def choose(self, K: FloatArray) -> Method | Literal["flux", "schroedinger", "wells"]:
         """The method for these coefficients: what the caller asked for, or by dimension, size and smoothness."""
         if self.space.dim == 1:
             return "flux"
@@ -82,6 +84,8 @@ class CellSolver:
         if isinstance(self.space, BoxSpace):
             if is_schroedinger(self.space, K):
                 return "schroedinger"
+            if is_metastable(self.space, K).any():
+                return "wells"
             return "green-jacobi" if is_smooth(self.space, K) else "green"
         return "direct" if self.space.dim == 2 and self.space.n_dofs <= _DIRECT_LIMIT else "amg"
 
@@ -101,12 +105,16 @@ class CellSolver:
         K = K / scale.reshape((-1,) + (1,) * (K.ndim - 1))
         if method == "schroedinger":
             minimum = self._schroedinger(K, tol, start, on_solved)
+        elif method == "wells":
+            minimum = self._by_wells(K, tol, start, on_solved)
         elif isinstance(self.space, MeshSpace) and _least_entry(K) > _MATRIX_RANGE:
             minimum = self._on_matrices(self.space, method, K, tol, start, on_solved)
         else:
             M = self.prepare(method, K)
             minimum = minimize_energy(self.space, self.space.weights * K, M, tol, start=start, on_solved=on_solved)
         minimum.tensor *= scale[:, None, None]
+        if minimum.log_tensor is not None:
+            minimum.log_tensor += np.log(scale)[:, None, None] * np.eye(self.space.dim)
         return minimum
 
     def _schroedinger(
@@ -124,6 +132,17 @@ class CellSolver:
             seen = None if on_solved is None else _numbered(on_solved, lost)
             minimum.replace(lost, minimize_energy(self.space, C, M, tol, on_solved=seen))
         return minimum
+
+    def _by_wells(self, K: FloatArray, tol: float, start: FloatArray | None, on_solved: OnSolved | None) -> CellMinimum:
+        """Problems of high contrast one by one, the others of the batch as they would be without those."""
+        assert isinstance(self.space, BoxSpace)
+        cold = is_metastable(self.space, K)
+        if cold.all():
+            return self._metastable.solve(K, tol, on_solved)
+        rows, others = np.flatnonzero(cold), np.flatnonzero(~cold)
+        seen = [None if on_solved is None else _numbered(on_solved, part) for part in (rows, others)]
+        warm = self.solve(K[others], tol, start=None if start is None else start[others], on_solved=seen[1])
+        return warm.joined(others, self._metastable.solve(K[rows], tol, seen[0]), rows)
 
     def _on_matrices(
         self,
@@ -163,6 +182,11 @@ class CellSolver:
         if self.space.dim == 3:
             return amg.Multigrid([*self._cycle.cycles] * count, self._cycle.constants)
         return self._factorization
+
+    @cached_property
+    def _metastable(self) -> MetastableSolver:
+        assert isinstance(self.space, BoxSpace)
+        return MetastableSolver(self.space)
 
     @cached_property
     def _cycle(self) -> amg.Multigrid:

@@ -92,9 +92,9 @@ def _joined(upper: _Bound, lower: _Bound, planning: Tally, work: Tally) -> Compu
 
 
 def _half_width(middle: tuple[FloatArray, FloatArray], width: FloatArray) -> FloatArray:
-    """The largest eigenvalue of middle^-1/2 width middle^-1/2 / 2 (R,): NaN where the sides are the wrong way round."""
+    """The largest eigenvalue of middle^-1/2 width middle^-1/2 / 2 (R,): infinite where the sides are the wrong way round."""
     values, vectors = middle
     root = vectors / np.sqrt(values)[:, None, :]
     relative = np.linalg.eigvalsh(root.swapaxes(-1, -2) @ width @ root)
-    right: FloatArray = np.where(relative[:, 0] >= 0.0, 0.5 * relative[:, -1], np.nan)
+    right: FloatArray = np.where(relative[:, 0] >= 0.0, 0.5 * relative[:, -1], np.inf)
     return right

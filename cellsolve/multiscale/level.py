@@ -11,7 +11,7 @@ Every K carries a logarithmic scale of its own, so no temperature overflows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,9 @@ import numpy.typing as npt
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.resolution import Space, TensorSpace
 from cellsolve.fem.space import FloatArray
-from cellsolve.linalg.energies import Solved
+from cellsolve.linalg.energies import CellMinimum, Solved
 from cellsolve.multiscale.fields import Fields, pack
-from cellsolve.multiscale.log_euclidean import compose, exp_derivative, log_derivative, spectrum
+from cellsolve.multiscale.log_euclidean import Spectrum, compose, exp_derivative, log_derivative, spectrum
 from cellsolve.multiscale.plan import LevelSolver
 from cellsolve.potentials import Level, Term, Variable
 
@@ -29,6 +29,7 @@ __all__ = ["Coefficient", "LevelResult", "Points", "level_coefficient", "solve_l
 
 IntArray = npt.NDArray[np.int64]
 _MAX_OSCILLATION = 650.0
+_CUT_OFF = 500.0  # log K over its least value, beyond which 1/K does not count
 Points = dict[str, tuple[FloatArray, ...]]  # variable -> its d components, each (b,)
 
 
@@ -81,7 +82,7 @@ def solve_level(
     minimum = solver.solve(coefficient.K, tol, on_solved=observe)
     densities[:, dim] = weights * coefficient.boltzmann
     densities[:, dim] /= densities[:, dim].sum(axis=-1, keepdims=True)
-    fields = _fields(coefficient, minimum.tensor, dT, weights)
+    fields = _fields(coefficient, minimum, dT, weights)
     contrast = -np.log(np.maximum(coefficient.boltzmann.min(axis=-1), np.finfo(float).tiny))
     return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations, densities, contrast)
 
@@ -102,14 +103,15 @@ def level_coefficient(
     shape = (count, *np.broadcast_shapes(*(g.shape for g in grid)))
     V = terms_at(level, local, shape) / sigma
     _refuse_non_finite(V, level, space, points)
-    _refuse_too_cold(V, level)
+    if space.dim > 1:
+        _refuse_too_cold(V, level)
     dV = {
         i: _sum_of_terms([t.derivative(i).evaluate(local) for t in level.terms if _holds(t, i)], shape) / sigma
         for i in derivatives
     }
-    if inner is None:
-        return _innermost(V, dV)
-    return _joined(V, dV, inner)
+    if inner is not None:
+        return _joined(V, dV, inner)
+    return _innermost(V, dV) if space.dim > 1 else _innermost_of_one(V, dV)
 
 
 def terms_at(level: Level, points: Mapping[str, tuple[FloatArray, ...]], shape: tuple[int, ...]) -> FloatArray:
@@ -125,12 +127,31 @@ def _innermost(V: FloatArray, dV: dict[int, FloatArray]) -> Coefficient:
     return Coefficient(boltzmann, scale, boltzmann, scale, dK, {i: -dV[i] for i in dV})
 
 
+def _innermost_of_one(V: FloatArray, dV: dict[int, FloatArray]) -> Coefficient:
+    """The same in one dimension, where K_hom = 1 / <1/K> rests on the least K: K is scaled by that one, and cut off
+    where 1/K no longer counts, so that no contrast is too large."""
+    boltzmann = _innermost(V, {})
+    K, scale = _from_the_least(-V)
+    dK = {i: -dV[i] * K for i in dV}
+    return replace(boltzmann, K=K, log_scale=scale, dK=dK, dlog_boltzmann={i: -dV[i] for i in dV})
+
+
+def _from_the_least(log_K: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """K (b, q) over its least value, and the logarithm (b,) of that."""
+    least = log_K.min(axis=-1)
+    return np.exp(np.minimum(log_K - least[:, None], _CUT_OFF)), least
+
+
 def _joined(V: FloatArray, dV: dict[int, FloatArray], inner: Fields) -> Coefficient:
     """K_k = exp(-V/sigma) Khat_k, a tensor field."""
     values, vectors = spectrum(inner.log_tensor)
     values = values - V[..., None]
-    scale = values.max(axis=(1, 2))
-    values = values - scale[:, None, None]
+    if inner.dim == 1:
+        least, scale = _from_the_least(values[..., 0])
+        values = np.log(least)[..., None]
+    else:
+        scale = values.max(axis=(1, 2))
+        values = values - scale[:, None, None]
     K = compose(np.exp(values), vectors)
     logs = inner.log_partition - V
     scale_Z = logs.max(axis=-1)
@@ -145,18 +166,29 @@ def _joined(V: FloatArray, dV: dict[int, FloatArray], inner: Fields) -> Coeffici
     return Coefficient(_points_last(K), scale, np.exp(logs - scale_Z[:, None]), scale_Z, dK, dlogs)
 
 
-def _fields(c: Coefficient, T: FloatArray, dT: dict[int, FloatArray], weights: FloatArray) -> Fields:
+def _fields(c: Coefficient, minimum: CellMinimum, dT: dict[int, FloatArray], weights: FloatArray) -> Fields:
     """Logarithms of the results, scales put back."""
-    dim = T.shape[-1]
-    values, vectors = spectrum(T)
-    values = np.where(values > 0, values, np.nan)
-    log_tensor = compose(np.log(values), vectors) + c.log_scale[:, None, None] * np.eye(dim)
+    dim = minimum.tensor.shape[-1]
+    logs, vectors = _log_spectrum(minimum)
+    values = np.exp(logs)
+    log_tensor = compose(logs, vectors) + c.log_scale[:, None, None] * np.eye(dim)
     Z = c.boltzmann @ weights
     blocks = [pack(log_tensor, c.log_scale_Z + np.log(Z))]
     for i, slope in dT.items():
         dlog_Z = np.einsum("bq,bq,q->b", c.boltzmann, c.dlog_boltzmann[i], weights) / Z
         blocks.append(pack(log_derivative((values, vectors), slope), dlog_Z))
     return Fields(np.concatenate(blocks, axis=-1), dim, tuple(dT))
+
+
+def _log_spectrum(minimum: CellMinimum) -> Spectrum:
+    """Spectra of log K_hom, NaN where it is not positive; those of the solver where it knows more digits."""
+    values, vectors = spectrum(minimum.tensor)
+    logs = np.log(np.where(values > 0, values, np.nan))
+    if minimum.log_tensor is None:
+        return logs, vectors
+    known = np.isfinite(minimum.log_tensor).all(axis=(1, 2))
+    logs[known], vectors[known] = spectrum(minimum.log_tensor[known])
+    return logs, vectors
 
 
 def _points_last(K: FloatArray) -> FloatArray:
@@ -187,7 +219,7 @@ def _holds(term: Term, component: int) -> bool:
 
 
 def _refuse_too_cold(V: FloatArray, level: Level) -> None:
-    """Contrasts beyond the range of floating point numbers have no cell problem."""
+    """In two and three dimensions contrasts beyond the range of floating point numbers have no cell problem."""
     oscillation = float(np.ptp(V, axis=-1).max())
     if oscillation > _MAX_OSCILLATION:
         raise CoefficientError(

@@ -28,13 +28,18 @@ def spectrum(A: FloatArray) -> Spectrum:
 
 
 def _plane_spectrum(A: FloatArray) -> Spectrum:
-    """A = mean I + radius (a reflection at half the angle)."""
+    """A = mean I + radius (a reflection at half the angle). The eigenvalue near zero comes from the determinant, and an
+    angle is taken from the nearer axis: both are then known relatively, as those of graded tensors have to be."""
     mean = 0.5 * (A[..., 0, 0] + A[..., 1, 1])
     half, off = 0.5 * (A[..., 0, 0] - A[..., 1, 1]), A[..., 0, 1]
-    radius, angle = np.hypot(half, off), 0.5 * np.arctan2(off, half)
-    c, s = np.cos(angle), np.sin(angle)
+    far = mean + np.copysign(np.hypot(half, off), mean)
+    det = A[..., 0, 0] * A[..., 1, 1] - off * off
+    near = np.divide(det, far, out=np.zeros_like(far), where=far != 0)
+    angle = 0.5 * np.arctan2(off, np.abs(half))
+    small, large = np.sin(angle), np.cos(angle)
+    c, s = np.where(half >= 0, large, small), np.where(half >= 0, small, large)
     vectors = np.stack([np.stack([-s, c], axis=-1), np.stack([c, s], axis=-1)], axis=-1)
-    return np.stack([mean - radius, mean + radius], axis=-1), vectors
+    return np.stack([np.minimum(near, far), np.maximum(near, far)], axis=-1), vectors
 
 
 def compose(values: FloatArray, vectors: FloatArray) -> FloatArray:

@@ -345,4 +345,4 @@ class _Planner:
         points = {name: tuple(v.T) for name, v in rows.items()}
         count = len(rows["x"])
         coefficient = level_coefficient(level, ladder.makers[0](), self.plan.sigma, points, None, (), count)
-        return np.argsort(coefficient.K.min(axis=-1), kind="stable")
+        return np.argsort(coefficient.boltzmann.min(axis=-1), kind="stable")
