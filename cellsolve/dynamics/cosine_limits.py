@@ -3,8 +3,8 @@
     s = alpha/sigma,    mu^eps/mu^0 -> exp(-s cos(2 pi y))/I0(s),  y uniform on the cell
     TV(mu^eps, mu^0) -> 1/2 int_0^1 |exp(-s cos(2 pi y))/I0(s) - 1| dy,    H(mu^eps | mu^0) -> s I1(s)/I0(s) - log I0(s)
 
-Duncan, Duong, Pavliotis, J. Stat. Phys. 190:82 (2023), Example 1. The paper's limit of the entropy has the opposite sign;
-a relative entropy is not negative.
+Duncan, Duong, Pavliotis, J. Stat. Phys. 190:82 (2023), Example 1. The paper's limit of the entropy has the opposite
+sign; a relative entropy is not negative.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def cosine_relative_entropy(s: float) -> float:
 
 
 def cosine_total_variation(s: float) -> float:
-    """(1/pi) int_0^c (exp(s cos t)/I0(s) - 1) dt, cos c = log(I0(s))/s: where the density exceeds 1; s = alpha/sigma."""
+    """(1/pi) int_0^c (exp(s cos t)/I0(s) - 1) dt, cos c = log(I0(s))/s: where the density exceeds 1."""
     s = _strength(s)
     if s == 0.0:
         return 0.0

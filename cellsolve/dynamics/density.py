@@ -94,7 +94,7 @@ def invariant_density(
     """mu^eps = exp(-V^eps/sigma)/Z^eps, V^eps(x) = V0(x) + V1(x, x/eps, .., x/eps^N), d = 1 or 2.
 
     ``box``: (d, 2) rows (low, high), with reflecting walls; without one R^d, as far as mu^eps exceeds 4e-18 of its
-    maximum. ``tol``: relative error wanted of Z^eps; composite Gauss panels resolve eps^N and are halved until it is met.
+    maximum. ``tol``: relative error wanted of Z^eps; Gauss panels resolve eps^N and are halved until it is met.
     Raises CoefficientError for a bad argument, a dimension over 2 or a V0 that does not confine; ConvergenceError where
     eps^N is too short for the finest grid. Source: Duncan, Duong, Pavliotis (2023), Proposition 3.
     """
@@ -117,7 +117,7 @@ def homogenized_density(
 def invariant_density_of(landscape: Landscape, *, box: npt.ArrayLike | None, tol: float) -> InvariantDensity:
     """exp(-U/sigma)/Z of any landscape. Errors as `invariant_density`."""
     if landscape.dim not in _DIMENSIONS:
-        raise CoefficientError(f"got a potential in {landscape.dim} dimensions, needed 1 or 2: densities are tabulated.")
+        raise CoefficientError(f"got a potential in {landscape.dim} dimensions, needed 1 or 2.")
     sides = support_box(landscape, _CUTOFF) if box is None else checked_box(box, landscape.dim)
     beyond = outer_mass(landscape, sides) if box is None else 0.0
 

@@ -86,7 +86,7 @@ def wasserstein_distance(mu: InvariantDensity, nu: InvariantDensity, *, tol: flo
 
 def weak_distance(mu: InvariantDensity, nu: InvariantDensity, *, tol: float = _TOL) -> Estimate:
     """D(mu, nu) = max_k |muhat(k) - nuhat(k)| / max(1, |k|), in d = 1, 2: the largest difference of the means of plane
-    waves of modulus <= 1 and slope <= 1 (per unit of length), a lower bound of the bounded-Lipschitz distance and of W1.
+    waves of modulus and slope (per unit of length) <= 1, no more than twice the bounded-Lipschitz distance, or than W1.
 
     The waves k are those of a box twice as wide as the domain, up to four over the shortest period (96 an axis at
     most, then the multiples of the shortest period's wave). Errors as `total_variation`.
@@ -151,7 +151,7 @@ def _common_box(mu: InvariantDensity, nu: InvariantDensity) -> FloatArray:
         raise CoefficientError(f"got densities in {mu.dim} and {nu.dim} dimensions, needed the same.")
     if mu.whole_space != nu.whole_space or (not mu.whole_space and not np.array_equal(mu.box, nu.box)):
         raise CoefficientError(
-            f"got densities on {_where(mu)} and on {_where(nu)}, needed the same domain. Give both the same box, or none."
+            f"got densities on {_where(mu)} and on {_where(nu)}, needed the same domain. Give both one box, or none."
         )
     return np.stack([np.minimum(mu.box[:, 0], nu.box[:, 0]), np.maximum(mu.box[:, 1], nu.box[:, 1])], axis=1)
 

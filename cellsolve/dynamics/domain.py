@@ -99,4 +99,5 @@ def _grid(box: FloatArray, dim: int) -> FloatArray:
 
 def _widened(box: FloatArray, factor: float) -> FloatArray:
     centre = box.mean(axis=1, keepdims=True)
-    return centre + factor * (box - centre)
+    widened: FloatArray = centre + factor * (box - centre)
+    return widened

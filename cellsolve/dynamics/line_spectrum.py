@@ -5,8 +5,8 @@
 
 F is the distribution function. The first eigenfunction is monotone, so the largest eigenvalue 1/lambda of a positive
 operator is wanted, and all that is added up is positive: barriers of hundreds of sigma cost no digits. With
-u = sqrt(sigma M rho) v the operator is symmetric, e^b int_(z<x) e^a u + e^a int_(z>x) e^b u, a = log F - log(sigma M rho)/2,
-b = log(1 - F) - log(sigma M rho)/2, and a, b are found without exponentials that overflow.
+u = sqrt(sigma M rho) v the operator is symmetric, e^b int_(z<x) e^a u + e^a int_(z>x) e^b u,
+a = log F - log(sigma M rho)/2, b = log(1 - F) - log(sigma M rho)/2, found without exponentials that overflow.
 
 Source of the positive kernel: the covariance of functions of one variable (Hoeffding 1940); M.-F. Chen, Eigenvalues,
 Inequalities and Ergodic Theory (2005), chapter 3.
@@ -70,7 +70,8 @@ class _Kernel:
         mobility = landscape.mobility(points)[..., 0, 0].reshape(log_w.shape)
         half = float(grid.halves[0])
         left, right = _log_running(log_w, half), _log_running(log_w[::-1, ::-1], half)[::-1, ::-1]
-        log_total = np.logaddexp(left[0, 0], right[0, 0])
+        with np.errstate(invalid="ignore"):
+            log_total = np.logaddexp(left[0, 0], right[0, 0])
         log_k = log_w - log_total + np.log(landscape.sigma * mobility)
         a, b = left - log_total - 0.5 * log_k, right - log_total - 0.5 * log_k
         shift = float(np.max(a + b))

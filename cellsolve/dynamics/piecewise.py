@@ -25,7 +25,7 @@ def from_gauss_points(values: FloatArray) -> FloatArray:
 
 def antiderivative(coefficients: FloatArray, half: float) -> FloatArray:
     """The continuous G(x) = int g from the first panel's left end; (m, c) -> (m, c + 1), panels of length 2 half."""
-    inside = half * legendre.legint(coefficients, lbnd=-1, axis=1)
+    inside: FloatArray = half * legendre.legint(coefficients, lbnd=-1, axis=1)
     starts = np.concatenate([[0.0], np.cumsum(legendre.legval(1.0, inside.T))[:-1]])
     inside[:, 0] += starts
     return inside
@@ -37,7 +37,7 @@ def absolute_integral(coefficients: FloatArray, half: float) -> float:
     A pair of roots closer than 1/(4 c) of a panel can escape.
     """
     chunks = range(0, len(coefficients), _CHUNK)
-    return half * sum(_reference_integral(coefficients[start : start + _CHUNK]) for start in chunks)
+    return float(half * sum(_reference_integral(coefficients[start : start + _CHUNK]) for start in chunks))
 
 
 def _reference_integral(g: FloatArray) -> float:

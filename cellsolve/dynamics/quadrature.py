@@ -45,7 +45,8 @@ class Grid:
     @property
     def halves(self) -> FloatArray:
         """Half the length of a panel along each axis (d,)."""
-        return 0.5 * np.ptp(self.box, axis=1) / np.array(self.counts)
+        halves: FloatArray = 0.5 * np.ptp(self.box, axis=1) / np.array(self.counts)
+        return halves
 
     def axis(self, i: int) -> tuple[FloatArray, FloatArray]:
         """Points and weights (n_i,) along an axis, panel after panel."""
