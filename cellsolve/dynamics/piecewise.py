@@ -25,7 +25,7 @@ def from_gauss_points(values: FloatArray) -> FloatArray:
 
 def antiderivative(coefficients: FloatArray, half: float) -> FloatArray:
     """The continuous G(x) = int g from the first panel's left end; (m, c) -> (m, c + 1), panels of length 2 half."""
-    inside: FloatArray = half * legendre.legint(coefficients, lbnd=-1, axis=1)
+    inside = np.asarray(half * legendre.legint(coefficients, lbnd=-1, axis=1), dtype=np.float64)
     starts = np.concatenate([[0.0], np.cumsum(legendre.legval(1.0, inside.T))[:-1]])
     inside[:, 0] += starts
     return inside
