@@ -33,6 +33,14 @@ def test_full_density_is_that_of_the_rough_potential(eps: float) -> None:
     assert mu.expectation(lambda z: np.ones(z.shape[:-1])).value == pytest.approx(1.0, abs=1e-10)
 
 
+def test_scale_k_has_the_period_eps_to_the_k() -> None:
+    V = cs.Potential("cos(2*pi*y1) + 0.5*sin(2*pi*y2)*x", dim=1, scales=2, V0="x**2/2")
+    mu = cs.invariant_density(V, sigma=SIGMA, eps=0.3)
+    x = np.array([-0.7, 0.2, 1.1])
+    U = x**2 / 2 + np.cos(2 * np.pi * x / 0.3) + 0.5 * x * np.sin(2 * np.pi * x / 0.09)
+    np.testing.assert_allclose(np.diff(mu.log_density(x[:, None])), -np.diff(U) / SIGMA, rtol=1e-11)
+
+
 def test_separable_potentials_keep_the_stationary_law_of_V0() -> None:
     nu = cs.homogenized_density(cs.homogenize(EXAMPLE, sigma=SIGMA))
     x = np.linspace(-3.0, 3.0, 41)
