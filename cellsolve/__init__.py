@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from cellsolve.cells import box_cell as box_cell
     from cellsolve.cells import inspect_cell as inspect_cell
     from cellsolve.cells import read_cell as read_cell
+    from cellsolve.dynamics.density import InvariantDensity as InvariantDensity
+    from cellsolve.dynamics.density import homogenized_density as homogenized_density
+    from cellsolve.dynamics.density import invariant_density as invariant_density
+    from cellsolve.dynamics.distances import relative_entropy as relative_entropy
+    from cellsolve.dynamics.distances import total_variation as total_variation
+    from cellsolve.dynamics.distances import wasserstein_distance as wasserstein_distance
+    from cellsolve.dynamics.distances import weak_distance as weak_distance
+    from cellsolve.dynamics.rates import SpectralGap as SpectralGap
+    from cellsolve.dynamics.rates import poincare_bound as poincare_bound
+    from cellsolve.dynamics.rates import spectral_gap as spectral_gap
     from cellsolve.errors import CellsolveError as CellsolveError
     from cellsolve.errors import CoefficientError as CoefficientError
     from cellsolve.errors import ConvergenceError as ConvergenceError
@@ -47,19 +57,29 @@ _HOMES = {
     "Effective": "cellsolve.macro.effective",
     "EffectiveModel": "cellsolve.macro.model",
     "ExpressionError": "cellsolve.errors",
+    "InvariantDensity": "cellsolve.dynamics.density",
     "JobError": "cellsolve.errors",
     "MeshError": "cellsolve.errors",
     "PeriodicityError": "cellsolve.errors",
     "Potential": "cellsolve.potentials",
+    "SpectralGap": "cellsolve.dynamics.rates",
     "TemperatureSweep": "cellsolve.macro.sweep",
     "UnitCell": "cellsolve.cells",
     "box_cell": "cellsolve.cells",
     "homogenize": "cellsolve.macro.model",
+    "homogenized_density": "cellsolve.dynamics.density",
     "inspect_cell": "cellsolve.cells",
+    "invariant_density": "cellsolve.dynamics.density",
+    "poincare_bound": "cellsolve.dynamics.rates",
     "read_cell": "cellsolve.cells",
     "read_netcdf": "cellsolve.results.dataset",
+    "relative_entropy": "cellsolve.dynamics.distances",
     "solve_cell_problem": "cellsolve.cellproblem.solve",
     "solve_cell_problems": "cellsolve.cellproblem.solve",
+    "spectral_gap": "cellsolve.dynamics.rates",
+    "total_variation": "cellsolve.dynamics.distances",
+    "wasserstein_distance": "cellsolve.dynamics.distances",
+    "weak_distance": "cellsolve.dynamics.distances",
     "write_fields": "cellsolve.results.vtu",
     "write_netcdf": "cellsolve.results.dataset",
 }

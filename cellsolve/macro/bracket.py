@@ -92,7 +92,8 @@ def _joined(upper: _Bound, lower: _Bound, planning: Tally, work: Tally) -> Compu
 
 
 def _half_width(middle: tuple[FloatArray, FloatArray], width: FloatArray) -> FloatArray:
-    """The largest eigenvalue of middle^-1/2 width middle^-1/2 / 2 (R,): infinite where the sides are the wrong way round."""
+    """The largest eigenvalue of middle^-1/2 width middle^-1/2 / 2 (R,): infinite where the sides are the wrong way
+    round."""
     values, vectors = middle
     root = vectors / np.sqrt(values)[:, None, :]
     relative = np.linalg.eigvalsh(root.swapaxes(-1, -2) @ width @ root)
