@@ -128,6 +128,9 @@ class Outcome:
     reference_error: float
     seconds: float  # of the processor
     met: bool  # False: cellsolve said that it did not meet tol
+    outside: float  # by how much the reference lies outside the bracket, relative to it; not positive inside
+    half_width: float  # of the bracket, relative
+    bracket_error: float  # of the middle of the bracket
 
     @property
     def floor(self) -> float:
@@ -140,20 +143,28 @@ class Outcome:
 
 def outcomes(given: RandomPotential) -> list[Outcome]:
     """At all points, or at one where references are dear."""
-    model = cs.homogenize(given.potential, sigma=given.sigma, tol=given.tol)
-    start, met = time.process_time(), True
-    try:
-        effective = model.evaluate(given.x)
-    except ConvergenceError as reached:
-        effective, met = reached.result, False
+    start = time.process_time()
+    effective, met = _evaluated(given, bounds=False)
     seconds = time.process_time() - start
-    found = []
+    bracket, found = _evaluated(given, bounds=True)[0], []
     for i in range(len(given.x) if given.dim * given.scales < 4 and given.dim + given.scales < 4 else 1):
         R, own = given.reference(given.x[i])
         M, estimate = effective.diffusion[i], float(effective.error_estimate[i])
-        error = float(np.linalg.norm(M - R, 2) / np.linalg.norm(R, 2))
-        found.append(Outcome(given.label, given.tol, error, loewner_error(M, R), estimate, own, seconds, met))
+        error, size = float(np.linalg.norm(M - R, 2) / np.linalg.norm(R, 2)), np.linalg.norm(R, 2)
+        outside = -min(np.linalg.eigvalsh(T)[0] for T in (R - bracket.lower[i], bracket.upper[i] - R)) / size
+        middle = loewner_error(bracket.diffusion[i], R)
+        row = (given.label, given.tol, error, loewner_error(M, R), estimate, own, seconds, met)
+        found.append(Outcome(*row, float(outside), float(bracket.error_estimate[i]), middle))
     return found
+
+
+def _evaluated(given: RandomPotential, bounds: bool) -> tuple[cs.Effective, bool]:
+    """What cellsolve gives, and whether it says that tol is met."""
+    try:
+        model = cs.homogenize(given.potential, sigma=given.sigma, tol=given.tol, bounds=bounds)
+        return model.evaluate(given.x), True
+    except ConvergenceError as reached:
+        return reached.result, False
 
 
 def random_potential(seed: int, dim: int, scales: int, points: int = 3) -> RandomPotential:

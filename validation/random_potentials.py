@@ -42,6 +42,9 @@ def _claims(found: list[Outcome]) -> list[Claim]:
         Claim("true error in every direction / estimate", _worst(found, slack, "loewner"), 1.0),
         Claim("share of results whose tolerance was not met, and that said so", 1.0 - len(met) / len(found), 0.02),
         Claim("estimate / true error, median", float(np.median(over)), 10.0),
+        Claim("true M outside its bracket by (relative, references' errors aside)", _outside(found, slack), 0.0),
+        Claim("half width of the bracket / tol", max(one.half_width / one.tol for one in found), 1.0),
+        Claim("half width / true error of the middle, median", _median_width(found), 10.0),
         Claim("share of estimates beyond 50 times the true error", float((over > 50.0).mean()), 0.0),
     ]
 
@@ -50,17 +53,24 @@ def _worst(found: list[Outcome], slack: list[float], name: str) -> float:
     return max(max(getattr(one, name) - s, 0.0) / one.estimate for one, s in zip(found, slack, strict=True))
 
 
+def _outside(found: list[Outcome], slack: list[float]) -> float:
+    return max(max(one.outside - s, 0.0) for one, s in zip(found, slack, strict=True))
+
+
+def _median_width(found: list[Outcome]) -> float:
+    return float(np.median([one.half_width / max(one.bracket_error, one.floor) for one in found]))
+
+
 def run(effort: int = 1) -> list[Claim]:
     return claims([one for given in drawn(COUNTS if effort else FEW) for one in outcomes(given)])
 
 
 def print_table(found: list[Outcome]) -> None:
-    print(f"{'potential':46} {'error':>8} {'loewner':>8} {'estimate':>8} {'over':>7} {'reference':>9} {'seconds':>7}")
+    columns = ("error", "loewner", "estimate", "overestimate", "reference_error", "seconds", "outside", "half_width")
+    print(f"{'potential':46}" + "".join(f"{name:>16}" for name in columns))
     for one in found:
-        print(
-            f"{one.label:46} {one.error:8.1e} {one.loewner:8.1e} {one.estimate:8.1e} {one.overestimate:7.1f} "
-            f"{one.reference_error:9.1e} {one.seconds:7.2f}{'' if one.met else '  not met'}"
-        )
+        figures = "".join(f"{getattr(one, name):16.1e}" for name in columns)
+        print(f"{one.label:46}{figures}{'' if one.met else '  not met'}")
 
 
 def main() -> int:
