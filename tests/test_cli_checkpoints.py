@@ -146,14 +146,22 @@ def test_points_that_cannot_be_computed_do_not_take_the_others_along(run) -> Non
 
 
 def test_a_temperature_that_cannot_be_computed_does_not_take_the_others_along(run) -> None:
-    result = run(SWEEP, "--set", "potential.sigma=[0.001, 1.0]", "--json")
+    plane = (
+        SWEEP.replace("dim = 1", "dim = 2")
+        .replace("scales = 2", "scales = 1")
+        .replace("[output]", "x1 = [0.0]\n[output]")
+    )
+    plane = plane.replace(
+        "cos(2*pi*y1)*(1 + 0.1*x) + 0.5*cos(2*pi*(y1 - y2))", "cos(2*pi*y1[0])*cos(2*pi*y1[1])*(1 + 0.1*x[0])"
+    )
+    result = run(plane, "--set", "potential.sigma=[0.001, 1.0]", "--json")
     assert result.exit_code == 3
     assert "error: sigma = 0.001: osc(V1)/sigma" in result.stderr
     assert [t["converged"] for t in json.loads(result.stdout)["temperatures"]] == [False, True]
     ds = read_netcdf("result.nc")
     assert np.isnan(ds.diffusion.sel(sigma=0.001).values).all()
     assert np.isfinite(ds.diffusion.sel(sigma=1.0).values).all()
-    assert run(SWEEP, "--set", "potential.sigma=[0.001, 0.002]", "-o", "none.nc").exit_code == 2
+    assert run(plane, "--set", "potential.sigma=[0.001, 0.002]", "-o", "none.nc").exit_code == 2
     assert files() == ["result.nc"]
 
 
