@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from cellsolve.fem.box_space import BoxSpace
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
 from cellsolve.macro.chunks import Evaluation
@@ -29,6 +30,8 @@ __all__ = ["verified"]
 IntArray = npt.NDArray[np.int64]
 
 SAFETY = 2.0  # on a difference: covers the error as long as the finer result has at most half of it
+_CAUTION = 4.0  # the same where elements are hardly finer: steep landscapes gain little by the next order
+_CLEARLY_FINER = 1.3  # nodes a side
 _ELSEWHERE = 4.0  # on the estimates at points that were not computed again
 _LEAST = 0.01  # by how much estimates are lowered at most
 _ALARMED = 0.05  # the same where something was found that was not foreseen; only at points that were computed again
@@ -50,10 +53,22 @@ def verified(evaluation: Evaluation, x: FloatArray, dim: int) -> Evaluation:
     seen = _distance(evaluation.channels[rows], again, dim)
     fixed = 2.0 * sum(error for k, error in planned.discretization.items() if k in unseen)
     rounding = _ROUNDING * (1.0 + np.abs(evaluation.channels[:, : block_size(dim)]).max(axis=1))
-    error = _calibrated(evaluation, rows, seen, fixed, rounding)
+    error = _calibrated(evaluation, rows, _safety(planned.plan, plan) * seen, fixed, rounding)
     work = evaluation.tally
     work.checks += sum(tally.problems.values())
     return replace(evaluation, error=error, tally=work)
+
+
+def _safety(plan: Plan, finer: Plan) -> float:
+    """What the differences of two plans are taken times."""
+    pairs = [(plan.solvers[k].space, finer.solvers[k].space) for k in plan.solvers]
+    hardly = any(
+        isinstance(here, BoxSpace)
+        and not here.is_collocated
+        and 1.0 < (there.n_dofs / here.n_dofs) ** (1.0 / here.dim) < _CLEARLY_FINER
+        for here, there in pairs
+    )
+    return _CAUTION if hardly else SAFETY
 
 
 def _rows(evaluation: Evaluation, dim: int) -> IntArray:
@@ -83,11 +98,12 @@ def _distance(here: FloatArray, there: FloatArray, dim: int) -> FloatArray:
 
 
 def _calibrated(
-    evaluation: Evaluation, rows: IntArray, seen: FloatArray, fixed: float, rounding: FloatArray
+    evaluation: Evaluation, rows: IntArray, own: FloatArray, fixed: float, rounding: FloatArray
 ) -> FloatArray:
+    """``own`` (r,): errors as seen at the points ``rows``."""
     between = evaluation.interpolation
     predicted = np.maximum(evaluation.error - between - fixed, rounding)
-    own, least = SAFETY * seen, _ALARMED if evaluation.alarming else _LEAST
+    least = _ALARMED if evaluation.alarming else _LEAST
     ratio = float((np.maximum(own - between[rows], 0.0) / predicted[rows]).max())
     trust = min(max(_ELSEWHERE * ratio, 1.0 if evaluation.alarming else _LEAST), 1.0)
     error = max(trust, ratio) * predicted + between
