@@ -23,7 +23,7 @@ from cellsolve.linalg.well_form import well_form
 from cellsolve.multiscale.evaluation import evaluate_chunk
 from cellsolve.multiscale.log_euclidean import compose, spectrum
 from cellsolve.multiscale.plan import Tally
-from cellsolve.multiscale.planning import make_plan
+from cellsolve.multiscale.planning import Task, make_plan
 
 Landscape = Callable[[np.ndarray], np.ndarray]
 
@@ -264,7 +264,7 @@ def test_one_dimension_has_no_limit(scales: int) -> None:
     text = {1: "cos(2*pi*y1) + 0.3*sin(x)*sin(2*pi*y1)", 2: "cos(2*pi*(y1 - y2)) + 0.5*cos(2*pi*y1)*cos(x)"}[scales]
     x, beta, n = 0.7, 450.0, 1500
     potential, at = cs.Potential(text, dim=1, scales=scales), np.array([[x]])
-    planned = make_plan(potential, 1 / beta, 1e-6, [cs.box_cell(1)] * scales, at, Tally())
+    planned = make_plan(Task(potential, 1 / beta, 1e-6, [cs.box_cell(1)] * scales, at), Tally())
     result = evaluate_chunk(planned, at, (0,))
     y = np.arange(n) / n
     outer, inner = y[:, None], y

@@ -16,9 +16,10 @@ from cellsolve.fem.box_space import element_box, trigonometric_box
 from cellsolve.macro import verification
 from cellsolve.macro.chunks import Evaluation, Means, evaluate_in_chunks
 from cellsolve.multiscale import evaluation
-from cellsolve.multiscale.lattice import Lattice
+from cellsolve.multiscale.lattice import AtPoints, Lattice
 from cellsolve.multiscale.plan import Tally
 from cellsolve.multiscale.planned import raised_to, stronger, verifying
+from cellsolve.multiscale.recursion import sample_level
 
 PLANE = "0.854*(1 - 0.37*sin(x[1]))*cos(2*pi*(y2[0] + y3[0]))*sin(2*pi*(y3[1] - y2[0])) - 0.65*cos(4*pi*y1[1])"
 SUM = "cos(2*pi*y1)*cos(2*pi*y2) + 0.5*sin(2*pi*(y1 + y2))"
@@ -123,6 +124,21 @@ def test_elements_that_are_hardly_finer_are_not_trusted_as_much() -> None:
     exact = -2.0 * (np.log(i0e(25.0)) + 25.0)
     error = np.abs(np.linalg.eigvalsh(eff.log_diffusion) - exact).max()
     assert 1.5 * error < float(eff.error_estimate) < 10.0 * error
+
+
+def test_points_of_y1_do_not_concern_levels_that_lack_it() -> None:
+    """The lattice of y1 is given up for quadrature points; the innermost level does not hold y1."""
+    V1 = (
+        "-0.919*cos(2*pi*(y2 - y3))*sin(-2*pi*(y2 + y3)) - 0.564*cos(2*pi*y1) - 0.945*sin(2*pi*y1)**2"
+        " + 0.559*cos(2*pi*(y3 - y2))*sin(2*pi*(y3 - y2)) + 0.841*cos(2*pi*(2*y1 + y2))*cos(2*pi*(y2 - y1))"
+    )
+    V = cs.Potential(V1, dim=1, scales=3)
+    planned, _ = cs.homogenize(V, sigma=0.3, tol=2.5e-7).plan(np.zeros((1, 1)))
+    samplings = {**planned.plan.samplings, 1: AtPoints(len(planned.plan.solvers[1].space.weights), 1)}
+    plan = replace(planned.plan, samplings=samplings, prepared={}, checkers=None)
+    found = sample_level(plan, {"x": np.zeros((1, 1))}, 0, 0, (), Tally()).fields
+    log_M = float(found.log_tensor.item() - found.log_partition.item())
+    assert np.exp(log_M) == pytest.approx(cs.exact.effective_diffusion_1d(V, 0.3, np.zeros(1)).item(), rel=1e-6)
 
 
 def test_the_difference_is_of_mobilities() -> None:

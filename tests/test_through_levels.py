@@ -195,6 +195,19 @@ def test_without_the_error_of_integrals_the_bracket_misses(monkeypatch) -> None:
     assert min(loewner_gap(eff.lower, M), loewner_gap(M, eff.upper)) < 0
 
 
+def test_integrals_are_looked_at_in_every_problem_of_a_line() -> None:
+    """The hardest of three points is not the one whose integrals are worst."""
+    V1 = (
+        "0.673*(1 + 0.28*sin(x))*sin(2*pi*y1) + 0.312*cos(2*pi*y1) + 0.323*cos(2*pi*y1)*sin(2*pi*y1)"
+        " - 0.436*(1 - 0.19*sin(x))*cos(2*pi*y1)*sin(4*pi*y1)"
+    )
+    V, x = cs.Potential(V1, dim=1, scales=1), np.array([[1.993], [1.814], [-1.887]])
+    eff = cs.homogenize(V, sigma=2.805, tol=6e-6, bounds=True).evaluate(x)
+    M = cs.exact.effective_diffusion_1d(V, 2.805, x)
+    assert (eff.lower[:, 0, 0] <= M).all()
+    assert (eff.upper[:, 0, 0] >= M).all()
+
+
 def test_without_the_error_of_lattices_the_bracket_misses(monkeypatch) -> None:
     """Three samples of y1 where eleven are needed, on spaces that are good enough."""
     V = LANDSCAPES["coupled"].potential
@@ -212,6 +225,7 @@ def test_without_the_error_of_lattices_the_bracket_misses(monkeypatch) -> None:
     assert_between(eff, M)
     monkeypatch.setattr("cellsolve.multiscale.recursion.aliasing_error", lambda s, *_: np.zeros((len(s), 2)))
     monkeypatch.setattr("cellsolve.multiscale.recursion._check_lattice", lambda *_: 0.0)
+    monkeypatch.setattr(bracket, "verified", lambda evaluation, *_: evaluation)
     eff = model.evaluate(ORIGIN[2])
     assert min(loewner_gap(eff.lower, M), loewner_gap(M, eff.upper)) < 0
 

@@ -15,6 +15,7 @@ import numpy as np
 from cellsolve.fem.space import FloatArray
 from cellsolve.macro.chunks import Evaluation, Means
 from cellsolve.macro.points import Computed, MacroPoints
+from cellsolve.macro.verification import verified
 from cellsolve.multiscale.bounding import checked_by_quadrature
 from cellsolve.multiscale.fields import block_size, pack, unpack
 from cellsolve.multiscale.log_euclidean import compose, spectrum
@@ -71,8 +72,9 @@ class _Bound:
 def _bound(points: MacroPoints, scheme: Scheme, means: Means) -> _Bound:
     planned, planning = points.plan(scheme)
     exhausted = any(error > planned.share for error in planned.discretization.values())
-    planned = checked_by_quadrature(planned, planning)
-    return _Bound(planning, points.unverified(planned, means), exhausted)
+    evaluation = points.unverified(checked_by_quadrature(planned, planning), means)
+    seen = verified(evaluation, points.x, points.dim).error  # the same spaces: what lattices do
+    return _Bound(planning, replace(evaluation, error=np.maximum(evaluation.error, seen)), exhausted)
 
 
 def _joined(upper: _Bound, lower: _Bound, planning: Tally, work: Tally) -> Computed:

@@ -19,7 +19,7 @@ from cellsolve.multiscale.fields import block_size
 from cellsolve.multiscale.level import terms_at
 from cellsolve.multiscale.plan import Tally
 from cellsolve.multiscale.planned import Planned, stronger
-from cellsolve.multiscale.planning import make_plan
+from cellsolve.multiscale.planning import Task, make_plan
 from cellsolve.multiscale.recursion import prepared
 from cellsolve.multiscale.schemes import ESTIMATE, Scheme
 from cellsolve.potentials import Potential, levels_of
@@ -27,6 +27,7 @@ from cellsolve.potentials import Potential, levels_of
 __all__ = ["Computed", "MacroPoints"]
 
 _PLACES = 12  # of the cells, at which the potential is interpolated along: any, and those where it moves most with x
+_LEAST_ERROR = 1e-3  # of the tolerance: what iterations and lattices leave is not told apart below
 _ATTEMPTS = 3  # to meet the tolerance, the first one included
 _SEEN_PLACES, _SEEN_POINTS = 1024, 128  # places looked at for that, at so many of the points
 
@@ -52,7 +53,8 @@ class MacroPoints:
     def plan(self, scheme: Scheme = ESTIMATE, hotter: Planned | None = None) -> tuple[Planned, Tally]:
         """Spaces and lattices for the points, and the cell problems that choosing them took."""
         tally = Tally()
-        planned = make_plan(self.potential, self.sigma, self.tol, self.cells, self.x, tally, scheme, hotter)
+        task = Task(self.potential, self.sigma, self.tol, self.cells, self.x, scheme, hotter)
+        planned = make_plan(task, tally)
         return planned.with_plan(prepared(planned.plan, tally)), tally
 
     @property
@@ -68,6 +70,7 @@ class MacroPoints:
         spent = Tally()
         for _ in range(_ATTEMPTS):
             result = verified(self.unverified(planned, means), self.x, self.potential.dim)
+            result = replace(result, error=np.maximum(result.error, _LEAST_ERROR * self.tol))
             finer = stronger(result.planned)
             if result.tally.unconverged or finer is None or not np.nanmax(result.error) > self.tol:
                 break

@@ -19,6 +19,7 @@ from cellsolve.multiscale.recursion import prepared
 
 __all__ = ["checked_by_quadrature"]
 
+_CHECKED = {1: 1_000_000, 2: 12, 3: 6}  # problems of a level whose integrals are looked at: on a line they cost little
 _DENSER = 4  # times that quadrature is made denser where its share of the tolerance is missed
 
 
@@ -35,7 +36,7 @@ def checked_by_quadrature(planned: Planned, tally: Tally) -> Planned:
     seen = planned.discretization.items()
     kept = {k: error if isinstance(plan.samplings.get(k), AtPoints) else 0.0 for k, error in seen}
     checkers = {k: planned.scheme.solver(ladder.makers[1]()) for k, ladder in ladders.items()}
-    own = replace(plan, checkers=checkers, prepared={})
+    own = replace(plan, checkers=checkers, checked=_CHECKED[plan.dim], prepared={})
     checked = replace(planned, plan=own, discretization=kept, ladders=ladders, rungs=dict.fromkeys(ladders, 0))
     return checked.with_plan(prepared(own, tally))
 

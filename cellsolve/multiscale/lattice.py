@@ -103,8 +103,8 @@ class AtPoints:
         return (self.n_points,) + (1,) * (self.dim - 1)
 
     def components(self, space: Space) -> FloatArray:
-        """Coordinates of the samples (d, q, 1, ..)."""
-        return space.points.T.reshape((self.dim, *self.axes))
+        """Coordinates of the samples (d, q, 1, ..); of one that stands for all, those of any point."""
+        return space.points[: self.n_points].T.reshape((self.dim, *self.axes))
 
     def to_points(self, values: FloatArray, space: Space) -> FloatArray:
         """(b, q or 1, 1, .., m) -> (b, q, m)."""

@@ -48,6 +48,7 @@ class Plan:
     solvers: dict[int, LevelSolver]
     samplings: dict[int, Sampling]  # of y_1 .. y_(N-1)
     checkers: dict[int, LevelSolver] | None = None  # k -> the next finer space; None: results are not checked
+    checked: int = 2  # problems of a level that are solved by its checker as well
     foreseen: dict[int, tuple[FloatArray, ...]] = field(
         default_factory=dict
     )  # k -> amplitudes along each direction of y_k

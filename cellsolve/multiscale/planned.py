@@ -72,10 +72,11 @@ def raised_to(planned: Planned, rungs: dict[int, int]) -> Planned:
 
 
 def stronger(planned: Planned) -> Planned | None:
-    """The same with finer lattices and the next finer space on every level; None where all spaces are the last ones."""
+    """The same with finer lattices, some samples along directions on which nothing seemed to depend, and the next finer
+    space on every level; None where all spaces are the last ones."""
     next_ones = {k: rung + 1 for k, rung in planned.rungs.items() if k in (planned.plan.checkers or {})}
     exchangeable = {k: rung for k, rung in next_ones.items() if not planned.ladders[k].fixed}
-    return refined(raised_to(planned, exchangeable)) if exchangeable else None
+    return _opened(refined(raised_to(planned, exchangeable))) if exchangeable else None
 
 
 def verifying(planned: Planned, refinements: int) -> tuple[Plan, frozenset[int]]:
@@ -131,10 +132,25 @@ def _finer(lattice: Lattice) -> Lattice:
 
 def _denser(lattice: Lattice, plan: Plan, k: int) -> Lattice:
     """More samples along the directions of y_k in which Khat_k may move."""
+    triples = _directions(lattice, plan, k)
+    return replace(lattice, counts=tuple(_more(n, a) if moving else n for n, a, moving in triples))
+
+
+def _opened(planned: Planned) -> Planned:
+    """The same with some samples where lattices had one."""
+    plan, samplings = planned.plan, dict(planned.plan.samplings)
+    for k, lattice in plan.samplings.items():
+        if isinstance(lattice, Lattice):
+            directions = _directions(lattice, plan, k)
+            samplings[k] = replace(lattice, counts=tuple(_few(a) if n == 1 and m else n for n, a, m in directions))
+    return planned.with_plan(replace(plan, samplings=samplings, prepared={}))
+
+
+def _directions(lattice: Lattice, plan: Plan, k: int) -> list[tuple[int, FloatArray, bool]]:
+    """Samples along each direction of y_k, the amplitudes seen there, and whether Khat_k may move along it."""
     level, scanned = plan.levels[len(plan.levels) - k], plan.scanned.get(k, (np.zeros(1),) * plan.dim)
-    moving = (moves(vector, level.name, level.inherited) for vector in lattice.period)
-    triples = zip(lattice.counts, scanned, moving, strict=True)
-    return replace(lattice, counts=tuple(_more(n, a) if moved else n for n, a, moved in triples))
+    moving = [moves(vector, level.name, level.inherited) for vector in lattice.period]
+    return list(zip(lattice.counts, scanned, moving, strict=True))
 
 
 def _more(count: int, amplitudes: FloatArray) -> int:

@@ -8,7 +8,7 @@ potential, the temperature, the cells, the tolerance and the macroscopic points,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ from cellsolve.multiscale.recursion import lattice_error, prepared, run_level, s
 from cellsolve.multiscale.schemes import ESTIMATE, Scheme
 from cellsolve.potentials import Level, Potential, Variable, levels_of
 
-__all__ = ["Planned", "make_plan"]
+__all__ = ["Planned", "Task", "make_plan"]
 
 _MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature points are the better places
 _PREDICTED_SHARE = 0.5  # of the error allowed to a space, when it is predicted
@@ -50,19 +50,25 @@ _FINE = {1: 4096, 2: 128, 3: 32}  # places a direction at which a potential is l
 _BETWEEN = 5  # places on a line, off its samples, at which they are checked
 
 
-def make_plan(
-    potential: Potential,
-    sigma: float,
-    tol: float,
-    cells: Sequence[Cell],
-    x: FloatArray,
-    tally: Tally,
-    scheme: Scheme = ESTIMATE,
-    hotter: Planned | None = None,
-) -> Planned:
-    """Plan the recursion for the macroscopic points x (R, d); ``cells[k - 1]`` is the cell of y_k. A colder landscape
-    needs what a ``hotter`` one did at least: the search begins with the spaces of that one."""
-    return _Planner(potential, sigma, tol, cells, x, tally, scheme, hotter).run()
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """What a plan is made for: the macroscopic points x (R, d) of a potential; ``cells[k - 1]`` is the cell of y_k.
+
+    A colder landscape needs what a ``hotter`` one did at least: the search begins with the spaces of that one.
+    """
+
+    potential: Potential
+    sigma: float
+    tol: float
+    cells: Sequence[Cell]
+    x: FloatArray
+    scheme: Scheme = ESTIMATE
+    hotter: Planned | None = None
+
+
+def make_plan(task: Task, tally: Tally) -> Planned:
+    """Plan the recursion, and add to ``tally`` what this took."""
+    return _Planner(task, tally).run()
 
 
 def _even_levels(levels: tuple[Level, ...], x: FloatArray, random: np.random.Generator) -> frozenset[int]:
@@ -98,26 +104,17 @@ def _without_noise(amplitudes: FloatArray, level: float) -> FloatArray:
 class _Planner:
     """Goes through the levels N .. 1; ``plan`` holds what is decided so far."""
 
-    def __init__(
-        self,
-        potential: Potential,
-        sigma: float,
-        tol: float,
-        cells: Sequence[Cell],
-        x: FloatArray,
-        tally: Tally,
-        scheme: Scheme,
-        hotter: Planned | None,
-    ):
-        levels = levels_of(potential)
+    def __init__(self, task: Task, tally: Tally):
+        levels, tol = levels_of(task.potential), task.tol
         self.share = tol / (4 * len(levels))
-        self.cells, self.tally, self.x, self.scheme, self.hotter = cells, tally, x, scheme, hotter
+        self.cells, self.x, self.scheme, self.hotter = task.cells, task.x, task.scheme, task.hotter
+        self.tally = tally
         self.random = np.random.default_rng(20230)
-        even = _even_levels(levels, x, self.random)
-        self.plan = Plan(levels, sigma, max(tol / (200 * len(levels)), 1e-15), {}, {}, even=even)
+        even = _even_levels(levels, task.x, self.random)
+        self.plan = Plan(levels, task.sigma, max(tol / (200 * len(levels)), 1e-15), {}, {}, even=even)
         self.discretization = dict[int, float]()
         self.checkers = dict[int, LevelSolver]()
-        self.ladders = {k: space_ladder(cell) for k, cell in enumerate(cells, start=1)}
+        self.ladders = {k: space_ladder(cell) for k, cell in enumerate(task.cells, start=1)}
         self.rungs = dict[int, int]()
 
     def run(self) -> Planned:

@@ -32,7 +32,7 @@ __all__ = ["lattice_error", "prepared", "run_level", "sample_level"]
 
 _BETWEEN = 3  # places between the samples of a lattice at which it is checked
 _SAFETY, _LEAST_TRUST = 10.0, 0.3  # on errors seen on coarser lattices; how far estimates are lowered at most
-_CHECKED = 2  # problems of a level that are solved on a finer space as well
+_HARDEST = 2  # problems of a level that are solved by its checker in any case
 
 
 def sample_level(plan: Plan, rows: Rows, outer: int, k: int, derivatives: tuple[int, ...], tally: Tally) -> Samples:
@@ -192,18 +192,32 @@ def _pointwise(values: FloatArray, foreseen: tuple[FloatArray, ...]) -> float:
 def _check_hardest(
     problems: LevelProblems, checker: LevelSolver | None, channels: FloatArray, contrast: FloatArray, tally: Tally
 ) -> float:
-    """Solve the problems of largest contrast again on the next finer space: how far are they off?"""
+    """Solve the problems of largest contrast, and others where the plan wants more, again on the next finer space: how
+    far are they off?"""
     plan, level = problems.plan, problems.level
     if checker is None:
         return 0.0
-    hardest = np.argsort(-contrast, kind="stable")[:_CHECKED]
+    order = np.argsort(-contrast, kind="stable")
     if problems.inner is not None and not isinstance(plan.samplings[level.number], Lattice):
-        return _check_at_points(problems, channels, hardest[:1], checker, tally)
-    samples = problems.inner_samples(hardest)
+        return _check_at_points(problems, channels, order[:1], checker, tally)
+    rows = order if plan.checked >= len(order) else _some(order, plan.checked)
+    tally.checks += len(rows)
+    parts = np.array_split(rows, -(-len(rows) // checker.batch))
+    return max(_off(problems, channels, part, checker) for part in parts)
+
+
+def _some(order: IntArray, count: int) -> IntArray:
+    """The first of an order, and others evenly from all of it."""
+    others = np.linspace(0, len(order) - 1, count - _HARDEST, dtype=np.int64)
+    return np.unique(np.concatenate([order[:_HARDEST], order[others]]))
+
+
+def _off(problems: LevelProblems, channels: FloatArray, rows: IntArray, checker: LevelSolver) -> float:
+    """How far some problems are off what another space gives for them."""
+    plan, samples = problems.plan, problems.inner_samples(rows)
     below = None if samples is None else problems.at_points(samples, checker.space)
-    result = solve_level(level, checker, plan.sigma, plan.tol, problems.points(hardest), below, ())
-    tally.checks += len(hardest)
-    return log_distance(result.fields.channels, channels[hardest, : block_size(plan.dim)], plan.dim)
+    result = solve_level(problems.level, checker, plan.sigma, plan.tol, problems.points(rows), below, ())
+    return log_distance(result.fields.channels, channels[rows, : block_size(plan.dim)], plan.dim)
 
 
 def _check_at_points(
