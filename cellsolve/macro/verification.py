@@ -1,7 +1,7 @@
 """How good results are, seen at a few macroscopic points where all of it is computed once more, and finer.
 
     seen(x) = | log M - log M' |,    M' on finer spaces and lattices, iterated further
-    error(x) = predicted(x) * clip(4 ratio, 1/100, max(1, ratio)),    ratio = max over x seen of 2 seen / predicted
+    error(x) = predicted(x) * clip(4 ratio, 1/100, max(1, ratio)),    ratio = max over x seen of 3 seen / predicted
 
 What is predicted adds the amplitudes of errors level by level and knows neither their phases nor how much of an error
 in y_k is left after averaging; the difference is the error itself, of iterations, spaces, lattices and interpolation in
@@ -29,8 +29,8 @@ __all__ = ["verified"]
 
 IntArray = npt.NDArray[np.int64]
 
-SAFETY = 2.0  # on a difference: covers the error as long as the finer result has at most half of it
-_CAUTION = 4.0  # the same where elements are hardly finer: steep landscapes gain little by the next order
+SAFETY = 3.0  # on a difference: covers the error as long as the finer result has at most two thirds of it
+_CAUTION = 5.0  # the same where elements are hardly finer: steep landscapes gain little by the next order
 _CLEARLY_FINER = 1.3  # nodes a side
 _ELSEWHERE = 4.0  # on the estimates at points that were not computed again
 _LEAST = 0.01  # by how much estimates are lowered at most
