@@ -31,9 +31,11 @@ def weak_claims(name: str, V: cs.Potential, epsilons: tuple[float, float]) -> li
     kind = "W1" if V.dim == 1 else "weak distance"
     return [
         Claim(
-            f"DDP Prop. 3: {name}, {kind} of mu^eps and mu^0 at eps = {epsilons[1]} over eps", near / epsilons[1], 0.5
+            f"DDP Proposition 3: {name}, {kind} of mu^eps and mu^0 at eps = {epsilons[1]} over eps",
+            near / epsilons[1],
+            0.5,
         ),
-        Claim(f"DDP Prop. 3: {name}, {kind}, observed order off 1", abs(order - 1.0), 0.1),
+        Claim(f"DDP Proposition 3: {name}, {kind}, observed order off 1", abs(order - 1.0), 0.1),
     ]
 
 
@@ -64,8 +66,10 @@ def separable_claims() -> list[Claim]:
     gauss = np.exp(-(points[:, 0] ** 2 + 2 * points[:, 1] ** 2) / SIGMA) * np.sqrt(2.0) / (np.pi * SIGMA)
     density = cs.homogenized_density(model).density(points)
     return [
-        Claim("DDP 3.1: separable, d = 2, M varies with x by", float(np.abs(M - M[0]).max()), 1e-14),
-        Claim("DDP 3.1: separable, d = 2, mu^0 off exp(-V0/sigma)", float(np.abs(density / gauss - 1).max()), 1e-9),
+        Claim("DDP Section 3.1: separable, d = 2, M varies with x by", float(np.abs(M - M[0]).max()), 1e-14),
+        Claim(
+            "DDP Section 3.1: separable, d = 2, mu^0 off exp(-V0/sigma)", float(np.abs(density / gauss - 1).max()), 1e-9
+        ),
     ]
 
 

@@ -29,7 +29,7 @@ def limit_claims(
     gaps = [cs.spectral_gap(cs.invariant_density(V, sigma=sigma, eps=eps, tol=1e-8), tol=tol) for eps in epsilons]
     errors = [abs(float(np.expm1(gap.log_rate - limit.log_rate))) for gap in gaps]
     bound = cs.poincare_bound(V, sigma=sigma)
-    label = f"DDP Prop. 4: {name}, sigma = {sigma}"
+    label = f"DDP Proposition 4: {name}, sigma = {sigma}"
     claims = [
         Claim(f"{label}, gap^eps off gap^0 at eps = {epsilons[-1]}", errors[-1], worst),
         Claim(f"{label}, bound over the least gap", bound / min(limit.rate, *[gap.rate for gap in gaps]), 1.0),
@@ -47,8 +47,12 @@ def closed_claims() -> list[Claim]:
     M = float(model.evaluate([0.0, 0.0]).diffusion[0, 0])
     plane = cs.spectral_gap(cs.homogenized_density(model), tol=1e-5)
     return [
-        Claim("DDP 3.1: d = 1, gap^0 off I0(a/sigma)^-2 V0''", abs(line.rate * i0(1.0 / SIGMA) ** 2 - 1.0), 1e-9),
-        Claim("DDP 3.1: d = 2, gap^0 off M min eig V0''", abs(plane.rate / (M * (5.0 - np.sqrt(2.0))) - 1.0), 1e-6),
+        Claim(
+            "DDP Section 3.1: d = 1, gap^0 off I0(a/sigma)^-2 V0''", abs(line.rate * i0(1.0 / SIGMA) ** 2 - 1.0), 1e-9
+        ),
+        Claim(
+            "DDP Section 3.1: d = 2, gap^0 off M min eig V0''", abs(plane.rate / (M * (5.0 - np.sqrt(2.0))) - 1.0), 1e-6
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Many scales (DDP section 1): M decays exponentially with the number N of scales, log M is linear in N.
+"""Many scales (DDP Section 1): M decays exponentially with the number N of scales, log M is linear in N.
 
     V1 = sum_k a cos(2 pi y_k), d = 1:                       M = I0(a/sigma)^(-2 N)
     V1 = sum_k a cos(2 pi y_k[0]) cos(2 pi y_k[1]), d = 2:    M = Z^(-N) I,  Z = mean exp(-a cos cos/sigma), as K_0 = I
@@ -49,7 +49,7 @@ def identical_claims(most: int, sigma: float) -> list[Claim]:
     for (label, rate), text, dim in zip(rates.items(), (line, plane), (1, 2), strict=True):
         logs = np.array([log_diffusion(text(n), dim, n, sigma) for n in range(1, most + 1)])
         error = np.abs(np.expm1(logs - rate * np.arange(1, most + 1))).max()
-        claims.append(Claim(f"DDP section 1: {label}, N = 1..{most}, M off M_1^N", float(error), TOL * most))
+        claims.append(Claim(f"DDP Section 1: {label}, N = 1..{most}, M off M_1^N", float(error), TOL * most))
     return claims
 
 
@@ -63,9 +63,9 @@ def chain_claims(most: int, sigma: float) -> list[Claim]:
         error = max(error, abs(float(np.expm1(logs[-1] - exact))))
     steps = np.diff(logs)
     return [
-        Claim(f"DDP Prop. 1: chain, N = 1..{most}, relative error of M", error, TOL),
-        Claim(f"DDP section 1: chain, N = 1..{most}, largest step of log M", float(steps.max()), 0.0),
-        Claim("DDP section 1: chain, last steps of log M differ by", abs(float(steps[-1] / steps[-2] - 1)), 0.05),
+        Claim(f"DDP Proposition 1: chain, N = 1..{most}, relative error of M", error, TOL),
+        Claim(f"DDP Section 1: chain, N = 1..{most}, largest step of log M", float(steps.max()), 0.0),
+        Claim("DDP Section 1: chain, last steps of log M differ by", abs(float(steps[-1] / steps[-2] - 1)), 0.05),
     ]
 
 
