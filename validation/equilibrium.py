@@ -7,11 +7,14 @@ sign that makes it non-negative.
 from __future__ import annotations
 
 import sys
+from functools import cache
 
 import numpy as np
 
 import cellsolve as cs
 from cellsolve.dynamics.cosine_limits import cosine_relative_entropy, cosine_total_variation
+from cellsolve.plots import Plot
+from cellsolve.plots.equilibria import Densities, Distances, weak_and_strong
 from cellsolve.validation import Claim, print_claims
 
 SIGMA = 0.5
@@ -80,6 +83,24 @@ def run(effort: int = 1) -> list[Claim]:
         claims += weak_claims("coupled, d = 1, N = 2", TWO_SCALES, (0.1, 0.05))
         claims += weak_claims("cosines, d = 2", PLANE, (0.5, 0.25))
     return claims
+
+
+@cache
+def drawn(effort: int) -> tuple[tuple[Densities, ...], Distances]:
+    """mu^eps of COUPLED on an interval, at the largest eps and a quarter of it, and the distances at all eps."""
+    eps = 0.4 * 0.5 ** np.arange(6 if effort else 3)
+    box = [-3.0, 3.0]
+    nu = cs.homogenized_density(cs.homogenize(COUPLED, sigma=SIGMA, tol=1e-6), box=box)
+    mus = [cs.invariant_density(COUPLED, sigma=SIGMA, eps=float(e), box=box) for e in eps]
+    measures = (cs.wasserstein_distance, cs.total_variation, cs.relative_entropy)
+    weak, variation, entropy = (np.array([f(mu, nu, tol=1e-4).value for mu in mus]) for f in measures)
+    x = np.linspace(-2.4, 2.4, 961)
+    pairs = tuple(Densities(float(eps[i]), x, mus[i].density(x[:, None]), nu.density(x[:, None])) for i in (0, 2))
+    return pairs, Distances(eps, weak, variation, entropy)
+
+
+def plots(effort: int = 1) -> list[Plot]:
+    return [weak_and_strong(*drawn(effort))]
 
 
 def main() -> int:

@@ -262,7 +262,7 @@ def separable_potentials() -> list[Claim]:
 
 def brackets_through_levels() -> list[Claim]:
     K, Z = nested_reference()
-    return [*bracket_claims(two_scales(), SIGMA, K / Z), *integral_claims()]
+    return bracket_claims(two_scales(), SIGMA, K / Z)
 
 
 def logarithm_of_M() -> list[Claim]:
@@ -282,6 +282,7 @@ CHECKS: Checks = {
     "one dimension": one_dimension,
     "separable potentials": separable_potentials,
     "brackets through levels": brackets_through_levels,
+    "errors in brackets": integral_claims,
     "logarithm of M": logarithm_of_M,
     "identical scales": identical_scales,
     "weak convergence": weak_convergence,

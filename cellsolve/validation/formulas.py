@@ -133,10 +133,18 @@ FORMULAS = (
     Formula(
         "(30)",
         "brackets through levels",
-        "A ≤ B implies A_{hom} ≤ B_{hom}: L₀ exp(−e)/Z ≤ M ≤ U₀ exp(+e)/Z",
+        "A ≤ B implies A_{hom} ≤ B_{hom}: L_k ≤ K_k ≤ U_k gives L_{k−1} ≤ K_{k−1} ≤ U_{k−1}",
         ("cellsolve.macro.bracket:bracketed", "cellsolve.cellproblem.lower_bounds:LowerBoundSolver.solve"),
         (("through_levels", ""),),
         ("test_through_levels.py::test_closed_forms_lie_between", HOLD, BROKEN),
+    ),
+    Formula(
+        "(14)",
+        "errors in brackets",
+        "L₀ exp(−e)/Z ≤ M ≤ U₀ exp(+e)/Z, e the error of integrals and lattices",
+        ("cellsolve.macro.bracket:bracketed", "cellsolve.multiscale.bounding:checked_by_quadrature"),
+        (("through_levels", ""),),
+        ("test_through_levels.py::test_without_the_error_of_integrals_the_bracket_misses", HOLD, BROKEN),
     ),
     Formula(
         "(14)",
