@@ -71,9 +71,9 @@ def run(effort: int = 1) -> list[Claim]:
 @cache
 def gaps(effort: int) -> GapSeries:
     """Of COUPLED, on an interval that is as good as the line; the gap of V0 = x^2/2 is 1."""
-    eps = 1.6 * 0.5 ** np.arange(7 if effort else 4)
+    eps = 1.6 * 0.5 ** np.arange(8 if effort else 6)
     box = [-3.5, 3.5]
-    nu = cs.homogenized_density(cs.homogenize(COUPLED, sigma=SIGMA, tol=1e-7), box=box)
+    nu = cs.homogenized_density(cs.homogenize(COUPLED, sigma=SIGMA, tol=1e-7), box=box, tol=1e-7)
     mus = [cs.invariant_density(COUPLED, sigma=SIGMA, eps=float(e), box=box) for e in eps]
     found = np.array([cs.spectral_gap(mu, tol=1e-7).rate for mu in mus])
     limit, bound = cs.spectral_gap(nu, tol=1e-7).rate, cs.poincare_bound(COUPLED, sigma=SIGMA)
