@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import expm
-from scipy.special import ive
+from scipy.special import i0, ive
 
 import cellsolve as cs
 from cellsolve import exact
@@ -45,13 +45,17 @@ def integral_claims() -> list[Claim]:
 
 
 def logarithm_claims(effective: cs.Effective, M: np.ndarray) -> list[Claim]:
-    """Of a full tensor against its exponential, and of one that underflows against Bessel functions."""
+    """Exponentials of it against M, given and of layers in closed form; of an M that underflows, Bessel functions."""
     V = cs.Potential("cos(2*pi*y1) + cos(2*pi*y2)", dim=1, scales=2)
     cold = cs.homogenize(V, sigma=1.0 / 200.0).evaluate(np.zeros(1))
     log_M = -4.0 * (np.log(ive(0, 200.0)) + 200.0)
+    layers = cs.Potential("cos(2*pi*(y1[0] + y1[1] + y1[2]))", dim=3, scales=1)
+    space = cs.homogenize(layers, sigma=0.6, tol=1e-3).evaluate(np.zeros(3))
+    across = np.eye(3) + (i0(1.0 / 0.6) ** -2.0 - 1.0) * np.full((3, 3), 1.0 / 3.0)
     error = np.linalg.norm(expm(effective.log_diffusion) - M) / np.linalg.norm(M)
     return [
         Claim("d = 2: relative error of exp(log M)", float(error), 1e-8),
+        Claim("d = 3, layers: error of exp(log M)", float(np.abs(expm(space.log_diffusion) - across).max()), 1e-3),
         Claim("d = 1, M = 1e-342: error of log M", float(abs(cold.log_diffusion[0, 0] - log_M)), 1e-5),
     ]
 
