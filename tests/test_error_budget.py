@@ -73,6 +73,8 @@ def test_waves_that_some_samples_take_for_a_constant_get_more_of_them() -> None:
     assert _few(np.array([1.0, 1.0, 0.1, 0.01])) == 3
     assert _few(np.array([1.0, 0.0, 0.0, 1.0])) == 5
     assert _few(np.array([1.0, 0.0, 0.0, 1.0, 0.0, 1.0])) == 7
+    assert _few(np.array([1.0, 0.0, 1.0, 0.0, 0.0, 1.0])) == 3  # the fifth looks like the second, not like a constant
+    assert _few(np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0])) == 5  # the sixth looks like a constant to three samples
 
 
 def test_meshes_are_not_verified_by_elements_of_lower_order() -> None:

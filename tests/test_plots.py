@@ -16,8 +16,11 @@ from cellsolve.errors import JobError
 from cellsolve.plots import Plot, available, image, svg
 from cellsolve.plots.accuracy import Bracketing, ToleranceSeries, closing_brackets, error_against_tolerance
 from cellsolve.plots.arrhenius import Arrhenius, arrhenius_lines
+from cellsolve.plots.brackets import OrderedBrackets, brackets_of_M
 from cellsolve.plots.datasets import dataset_plots, grid_results
+from cellsolve.plots.equilibria import Densities, Distances, weak_and_strong
 from cellsolve.plots.landscapes import Landscape, ellipses, round_levels, rugged_landscape
+from cellsolve.plots.relaxation import DiffusionByScales, GapSeries, diffusion_against_scales, gaps_against_eps
 from cellsolve.plots.tables import bracket_eigenvalues, table_plot
 from cellsolve.results.temperatures import join_temperatures
 
@@ -77,6 +80,64 @@ def test_arrhenius_lines_have_the_slope_of_the_barrier() -> None:
     np.testing.assert_allclose(left.lines[1].get_ydata() * np.log(10.0), 1.0 - 2.0 * beta)
     np.testing.assert_allclose(right.lines[0].get_ydata(), 1.0)
     np.testing.assert_allclose(right.lines[1].get_ydata(), 1.0 - 0.5 / np.array([1.5, 2.5]))
+
+
+def test_brackets_of_M_are_drawn_eigenvalue_by_eigenvalue() -> None:
+    orders, half, error = np.array([2.0, 4.0]), np.array([0.1, 0.01]), np.array([0.05, 0.0])
+    lower, upper = np.array([[1.0, 3.0], [1.4, 3.4]]), np.array([[2.0, 4.0], [1.6, 3.6]])
+    plot = brackets_of_M(OrderedBrackets(orders, lower, upper, np.array([1.5, 3.5]), half, error))
+    above, below = plot.figure.axes
+    for i in range(2):
+        high, low, value = above.lines[3 * i : 3 * i + 3]
+        np.testing.assert_array_equal(high.get_xydata(), np.transpose([orders, upper[:, i]]))
+        np.testing.assert_array_equal(low.get_ydata(), lower[:, i])
+        assert set(value.get_ydata()) == {1.5 + 2.0 * i}
+    assert [text.get_text() for text in above.texts] == ["$\\lambda_1$ = 1.5000", "$\\lambda_2$ = 3.5000"]
+    np.testing.assert_array_equal(below.lines[0].get_ydata(), half)
+    np.testing.assert_array_equal(below.lines[1].get_ydata(), [0.05, 1e-16])
+
+
+def test_equilibria_are_drawn_with_their_distances() -> None:
+    x, eps = np.array([0.0, 0.5, 1.0]), np.array([0.4, 0.2])
+    pairs = [Densities(e, x, x + e, 2.0 * x) for e in (0.4, 0.1)]
+    distances = Distances(eps, 0.1 * eps, np.array([0.5, 0.51]), np.array([0.6, 0.61]))
+    plot = weak_and_strong(pairs, distances)
+    *left, right = plot.figure.axes
+    for axes, pair in zip(left, pairs, strict=True):
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), pair.full)
+        np.testing.assert_array_equal(axes.lines[1].get_ydata(), pair.homogenized)
+        assert axes.get_ylim() == (0.0, pytest.approx(1.05 * 1.4))
+    entropy, variation, weak, guide = right.lines
+    for drawn, values in ((entropy, distances.entropy), (variation, distances.total_variation), (weak, 0.1 * eps)):
+        np.testing.assert_array_equal(drawn.get_xydata(), np.transpose([eps, values]))
+    assert guide.get_ydata()[0] / guide.get_ydata()[1] == pytest.approx(2.0)
+
+
+def test_gaps_are_drawn_with_their_limit_and_bound() -> None:
+    eps, gaps = np.array([0.4, 0.2, 0.1]), np.array([0.3, 0.21, 0.202])
+    left, right = gaps_against_eps(GapSeries("gaps", eps, gaps, 0.2, 0.01, 1.0)).figure.axes
+    drawn = {line.get_label(): line for line in left.lines}
+    heights = [set(line.get_ydata()) for line in left.lines if len(set(line.get_ydata())) == 1]
+    assert heights == [{1.0}, {0.2}, {0.01}]
+    np.testing.assert_array_equal(
+        drawn[r"full dynamics, $\lambda^\varepsilon$"].get_xydata(), np.transpose([eps, gaps])
+    )
+    np.testing.assert_allclose(right.lines[0].get_ydata(), [0.5, 0.05, 0.01])
+    assert right.lines[1].get_ydata()[0] / right.lines[1].get_ydata()[1] == pytest.approx(4.0)
+
+
+def test_diffusion_is_drawn_against_the_number_of_scales() -> None:
+    scales, logs = np.array([1.0, 2.0]), np.log([0.1, 0.01])
+    series = [
+        DiffusionByScales("d = 1", 0.5, scales, logs, float(logs[0])),
+        DiffusionByScales("a", 0.7, scales, logs, None),
+    ]
+    (axes,) = diffusion_against_scales(series).figure.axes
+    points, line, chain = axes.lines
+    np.testing.assert_allclose(points.get_xydata(), [[1.0, -1.0], [2.0, -2.0]])
+    np.testing.assert_allclose(line.get_xydata(), [[0.0, 0.0], [2.0, -2.0]])
+    assert points.get_label() == r"d = 1, identical scales, $\sigma$ = 0.5"
+    assert chain.get_label() == r"a, each scale coupled to the next, $\sigma$ = 0.7"
 
 
 def test_ellipses_have_the_roots_of_the_eigenvalues_as_semi_axes() -> None:
@@ -225,7 +286,11 @@ def test_names_that_are_equal_keep_their_folders_and_many_rows_have_none() -> No
     assert axes.get_ylabel() == "row of the table"
 
 
-@pytest.mark.parametrize("name", ["tolerances", "closing_brackets", "rugged_landscape", "arrhenius"])
+SCRIPTS = ["tolerances", "closing_brackets", "rugged_landscape", "arrhenius"]
+SCRIPTS += ["through_levels", "equilibrium", "rates", "scales"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_with_plots_draw_them(name: str) -> None:
     (plot,) = script(name).plots(0)
     assert plot.caption.endswith(".")
@@ -246,6 +311,24 @@ def test_data_of_plots_are_finite() -> None:
     assert np.isfinite(field.diffusion).all()
     for line in script("arrhenius").series(0):
         assert np.all(np.diff(line.log_diffusion) < 0)
+
+
+def test_what_is_drawn_is_what_is_claimed() -> None:
+    """Brackets hold M; distances and gaps tend to their limits; identical scales are on their line."""
+    entry = script("through_levels").ordered_brackets(0)
+    assert (entry.lower < entry.value).all()
+    assert (entry.value < entry.upper).all()
+    assert (entry.error < entry.half_width).all()
+    pairs, found = script("equilibrium").drawn(0)
+    assert all(np.ptp(pair.full) > 2.0 * np.ptp(pair.homogenized) for pair in pairs)
+    np.testing.assert_allclose(found.weak[:-1] / found.weak[1:], 2.0, rtol=0.05)
+    np.testing.assert_allclose(found.total_variation, found.total_variation[-1], rtol=0.01)
+    np.testing.assert_allclose(found.entropy, found.entropy[-1], rtol=0.01)
+    gaps = script("rates").gaps(0)
+    assert gaps.bound < min(gaps.limit, *gaps.gaps) < gaps.slow
+    assert abs(gaps.gaps[-1] / gaps.limit - 1.0) < 2e-5
+    for identical in script("scales").identical(3, 0.5):
+        np.testing.assert_allclose(identical.log_diffusion, identical.rate * identical.scales, atol=1e-7)
 
 
 @pytest.mark.parametrize(

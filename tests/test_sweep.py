@@ -258,3 +258,20 @@ def test_an_error_of_some_points_is_one_of_the_potential_too() -> None:
     assert isinstance(caught.value, ConvergenceError)
     again = pickle.loads(pickle.dumps(caught.value))
     np.testing.assert_array_equal(again.result.diffusion, caught.value.result.diffusion)
+
+
+def test_brackets_in_the_plane_hold_at_each_temperature() -> None:
+    """V1 = a(x) cos cos: M = I0(a/(2 sigma))^-2 I, as K_0 = I."""
+    sweep = cs.homogenize(PLANE, sigma=[1.0, 0.1, 0.4], tol=1e-4, bounds=True)
+    x = np.array([[0.0, 0.0], [2.0, 1.0]])
+    eff = sweep.evaluate(x)
+    assert eff.lower.shape == eff.upper.shape == (3, 2, 2, 2)
+    for i, sigma in enumerate(sweep.sigma):
+        M = bessel(2.0 * sigma, 1.0 + 0.1 * x[:, 0])[:, None, None] * np.eye(2)
+        assert np.linalg.eigvalsh(M - eff.lower[i]).min() >= 0
+        assert np.linalg.eigvalsh(eff.upper[i] - M).min() >= 0
+        width = np.linalg.eigvalsh(eff.upper[i] - eff.lower[i])[:, -1] / M[:, 0, 0]
+        assert (width > 0).all()
+        np.testing.assert_allclose(0.5 * width, eff.error_estimate[i], rtol=1e-3)
+        np.testing.assert_allclose(eff.diffusion[i], 0.5 * (eff.lower[i] + eff.upper[i]), rtol=1e-12, atol=1e-16)
+    assert (eff.error_estimate <= 1e-4).all()

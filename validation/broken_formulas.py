@@ -7,13 +7,14 @@ that the program refuses.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
+from _breakage import Breakage, Wrong, after, scaled
+from _dynamics_breakages import DYNAMICS
+from _level_breakages import LEVELS
 from formulas import CHECKS
 
 import cellsolve as cs
@@ -29,33 +30,6 @@ from cellsolve.validation import Claim, print_claims
 from cellsolve.validation.formulas import FORMULAS
 
 SEEN = 0.5
-Wrong = Callable[[Callable[..., Any]], Any]
-"""From the right function to a wrong one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Breakage:
-    """One way to get a formula wrong: ``wrong`` takes the place of ``name`` in ``owner``."""
-
-    formula: str
-    words: str
-    owner: object
-    name: str
-    wrong: Wrong
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Brackets upside down are not refused meanwhile: the claims are to see them."""
-        wrong = self.wrong(getattr(self.owner, self.name))
-        with patch.object(Bracket, "inverted", False), patch.object(self.owner, self.name, wrong):
-            yield
-
-
-def after(change: Callable[..., Any]) -> Wrong:
-    """Change the result: ``change(result, *arguments)``."""
-    return lambda right: lambda *args, **keywords: change(right(*args, **keywords), *args)
-
-
 # --- what the solver gives
 
 
@@ -174,11 +148,6 @@ def closed_form_without_V0(_right: Any) -> Callable[..., np.ndarray]:
     return lambda V, sigma, x: -sigma * exact.log_partition_function_1d(V, sigma, x)
 
 
-def scaled(factor: float) -> Wrong:
-    """Of a property."""
-    return lambda right: property(lambda self: factor * right.fget(self))
-
-
 SOLVER, LEVEL = (CellSolver, "solve"), (recursion, "solve_level")
 RESULT, EXACT = (model, "effective_coefficients"), (exact, "effective_diffusion_1d")
 BREAKAGES = (
@@ -211,6 +180,10 @@ BREAKAGES = (
     Breakage("one dimension", "Z in the place of Zhat", *EXACT, Z_for_Zhat),
     Breakage("separable potentials", "terms of V1 in x alone in M", *RESULT, after(slow_terms_in_M)),
     Breakage("separable potentials", "terms of V1 in x alone left out of Psi", *RESULT, after(no_slow_terms)),
+    Breakage("identical scales", "theta left out", *SOLVER, arithmetic_mean),
+    Breakage("identical scales", "Z of the inner level forgotten", *LEVEL, other_inner(without_inner_Z)),
+    *LEVELS,
+    *DYNAMICS,
 )
 
 

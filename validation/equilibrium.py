@@ -7,11 +7,14 @@ sign that makes it non-negative.
 from __future__ import annotations
 
 import sys
+from functools import cache
 
 import numpy as np
 
 import cellsolve as cs
 from cellsolve.dynamics.cosine_limits import cosine_relative_entropy, cosine_total_variation
+from cellsolve.plots import Plot
+from cellsolve.plots.equilibria import Densities, Distances, weak_and_strong
 from cellsolve.validation import Claim, print_claims
 
 SIGMA = 0.5
@@ -31,9 +34,11 @@ def weak_claims(name: str, V: cs.Potential, epsilons: tuple[float, float]) -> li
     kind = "W1" if V.dim == 1 else "weak distance"
     return [
         Claim(
-            f"DDP Prop. 3: {name}, {kind} of mu^eps and mu^0 at eps = {epsilons[1]} over eps", near / epsilons[1], 0.5
+            f"DDP Proposition 3: {name}, {kind} of mu^eps and mu^0 at eps = {epsilons[1]} over eps",
+            near / epsilons[1],
+            0.5,
         ),
-        Claim(f"DDP Prop. 3: {name}, {kind}, observed order off 1", abs(order - 1.0), 0.1),
+        Claim(f"DDP Proposition 3: {name}, {kind}, observed order off 1", abs(order - 1.0), 0.1),
     ]
 
 
@@ -64,8 +69,10 @@ def separable_claims() -> list[Claim]:
     gauss = np.exp(-(points[:, 0] ** 2 + 2 * points[:, 1] ** 2) / SIGMA) * np.sqrt(2.0) / (np.pi * SIGMA)
     density = cs.homogenized_density(model).density(points)
     return [
-        Claim("DDP 3.1: separable, d = 2, M varies with x by", float(np.abs(M - M[0]).max()), 1e-14),
-        Claim("DDP 3.1: separable, d = 2, mu^0 off exp(-V0/sigma)", float(np.abs(density / gauss - 1).max()), 1e-9),
+        Claim("DDP Section 3.1: separable, d = 2, M varies with x by", float(np.abs(M - M[0]).max()), 1e-14),
+        Claim(
+            "DDP Section 3.1: separable, d = 2, mu^0 off exp(-V0/sigma)", float(np.abs(density / gauss - 1).max()), 1e-9
+        ),
     ]
 
 
@@ -76,6 +83,24 @@ def run(effort: int = 1) -> list[Claim]:
         claims += weak_claims("coupled, d = 1, N = 2", TWO_SCALES, (0.1, 0.05))
         claims += weak_claims("cosines, d = 2", PLANE, (0.5, 0.25))
     return claims
+
+
+@cache
+def drawn(effort: int) -> tuple[tuple[Densities, ...], Distances]:
+    """mu^eps of COUPLED on an interval, at the largest eps and a quarter of it, and the distances at all eps."""
+    eps = 0.4 * 0.5 ** np.arange(6 if effort else 3)
+    box = [-3.0, 3.0]
+    nu = cs.homogenized_density(cs.homogenize(COUPLED, sigma=SIGMA, tol=1e-6), box=box)
+    mus = [cs.invariant_density(COUPLED, sigma=SIGMA, eps=float(e), box=box) for e in eps]
+    measures = (cs.wasserstein_distance, cs.total_variation, cs.relative_entropy)
+    weak, variation, entropy = (np.array([f(mu, nu, tol=1e-4).value for mu in mus]) for f in measures)
+    x = np.linspace(-2.4, 2.4, 961)
+    pairs = tuple(Densities(float(eps[i]), x, mus[i].density(x[:, None]), nu.density(x[:, None])) for i in (0, 2))
+    return pairs, Distances(eps, weak, variation, entropy)
+
+
+def plots(effort: int = 1) -> list[Plot]:
+    return [weak_and_strong(*drawn(effort))]
 
 
 def main() -> int:

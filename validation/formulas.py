@@ -11,7 +11,9 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+from _dynamics_formulas import poincare_bound, spectral_gap, total_variation_and_relative_entropy, weak_convergence
 from _fourier import grid, homogenized
+from _level_formulas import bracket_claims, identical_scales, integral_claims, logarithm_claims
 from scipy.special import i0
 
 import cellsolve as cs
@@ -145,11 +147,13 @@ def recursion() -> list[Claim]:
 
 
 def innermost_coefficient() -> list[Claim]:
+    """At two temperatures of one sweep."""
+    sigmas = (SIGMA, 1.7)
+    swept = cs.homogenize(plane(), sigma=sigmas, tol=TOL).evaluate(X)
     claims = []
-    for sigma in (SIGMA, 1.7):
+    for i, sigma in enumerate(sigmas):
         K, _ = reference(*X.tolist(), sigma)
-        effective = evaluated(plane(), X, sigma)
-        error = relative(effective.diffusion * effective.partition_function, K)
+        error = relative(swept.diffusion[i] * swept.partition_function[i], K)
         claims.append(Claim(f"sigma = {sigma}: relative error of K_0", error, 1e-8))
     return claims
 
@@ -256,6 +260,15 @@ def separable_potentials() -> list[Claim]:
     ]
 
 
+def brackets_through_levels() -> list[Claim]:
+    K, Z = nested_reference()
+    return bracket_claims(two_scales(), SIGMA, K / Z)
+
+
+def logarithm_of_M() -> list[Claim]:
+    return logarithm_claims(evaluated(plane(), X), M_of(X))
+
+
 CHECKS: Checks = {
     "partition function": partition_function,
     "effective diffusion": effective_diffusion,
@@ -268,6 +281,14 @@ CHECKS: Checks = {
     "variational principle": variational_principle,
     "one dimension": one_dimension,
     "separable potentials": separable_potentials,
+    "brackets through levels": brackets_through_levels,
+    "errors in brackets": integral_claims,
+    "logarithm of M": logarithm_of_M,
+    "identical scales": identical_scales,
+    "weak convergence": weak_convergence,
+    "total variation and relative entropy": total_variation_and_relative_entropy,
+    "spectral gap": spectral_gap,
+    "Poincaré bound": poincare_bound,
 }
 
 

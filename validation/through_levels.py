@@ -7,12 +7,15 @@ through_levels.md. Random potentials with brackets are in random_potentials.py.
 from __future__ import annotations
 
 import sys
+from functools import cache
 
 import numpy as np
 from coupled_two_scales import SIGMA, TEXT, nested_quadrature
 from scipy.special import ive
 
 import cellsolve as cs
+from cellsolve.plots import Plot
+from cellsolve.plots.brackets import OrderedBrackets, brackets_of_M
 from cellsolve.validation import Claim, print_claims
 
 ROUNDING = 1e-12
@@ -63,12 +66,22 @@ def closed_forms(tolerances: tuple[float, ...]) -> list[Claim]:
     return claims
 
 
-def closing(orders: tuple[int, ...], M: np.ndarray) -> list[Claim]:
-    """Boxes of given n and order, two coupled scales: widths fall, and M of nested Fourier collocation stays inside."""
-    V, claims, before = cs.Potential(TEXT, dim=2, scales=2), list[Claim](), 1.0
-    for order in orders:
+@cache
+def coupled(effort: int) -> tuple[np.ndarray, dict[int, cs.Effective]]:
+    """M of two coupled scales by nested Fourier collocation, and its brackets on 2 x 2 elements of several orders."""
+    K0, Z = nested_quadrature(25, 33) if effort else nested_quadrature(15, 19)
+    V, found = cs.Potential(TEXT, dim=2, scales=2), dict[int, cs.Effective]()
+    for order in ORDERS if effort else ORDERS[:3]:
         model = cs.homogenize(V, sigma=SIGMA, tol=1e-9, bounds=True, cells=cs.box_cell(2, n=2, order=order))
-        eff = model.evaluate(np.zeros(2))
+        found[order] = model.evaluate(np.zeros(2))
+    return K0 / Z, found
+
+
+def closing(effort: int) -> list[Claim]:
+    """Boxes of given n and order: widths fall, and M stays inside."""
+    M, found = coupled(effort)
+    claims, before = list[Claim](), 1.0
+    for order, eff in found.items():
         width = float(eff.error_estimate)
         claims.append(Claim(f"2 x 2 elements of order {order}: M outside by", max(outside(eff, M), 0.0), 1e-10))
         claims.append(Claim(f"2 x 2 elements of order {order}: half width, a third of the last", width, before / 3.0))
@@ -76,9 +89,25 @@ def closing(orders: tuple[int, ...], M: np.ndarray) -> list[Claim]:
     return claims
 
 
+def ordered_brackets(effort: int) -> OrderedBrackets:
+    M, found = coupled(effort)
+    effs = list(found.values())
+    return OrderedBrackets(
+        orders=np.array(list(found), dtype=float),
+        lower=np.linalg.eigvalsh([eff.lower for eff in effs]),
+        upper=np.linalg.eigvalsh([eff.upper for eff in effs]),
+        value=np.linalg.eigvalsh(M),
+        half_width=np.array([float(eff.error_estimate) for eff in effs]),
+        error=np.array([np.linalg.norm(eff.diffusion - M, 2) / np.linalg.norm(M, 2) for eff in effs]),
+    )
+
+
 def run(effort: int = 1) -> list[Claim]:
-    K0, Z = nested_quadrature(25, 33) if effort else nested_quadrature(19, 25)
-    return closed_forms(TOLERANCES if effort else TOLERANCES[:2]) + closing(ORDERS if effort else ORDERS[:3], K0 / Z)
+    return closed_forms(TOLERANCES if effort else TOLERANCES[:2]) + closing(effort)
+
+
+def plots(effort: int = 1) -> list[Plot]:
+    return [brackets_of_M(ordered_brackets(effort))]
 
 
 def main() -> int:
