@@ -25,9 +25,14 @@ def bracket_claims(V: cs.Potential, sigma: float, M: np.ndarray) -> list[Claim]:
     """On one element of order 6: M inside of a bracket that is far wider than the reference's error."""
     model = cs.homogenize(V, sigma=sigma, tol=1e-5, bounds=True, cells=cs.box_cell(2, n=1, order=6))
     eff = model.evaluate(np.zeros(2))
+    product = cs.Potential("cos(2*pi*y1[0])*cos(2*pi*y1[1])", dim=2, scales=1)  # K_0 = I, Z = I0(1/(2 sigma))^2
+    one = cs.homogenize(product, sigma=0.5, tol=1e-5, bounds=True, cells=cs.box_cell(2, n=8, order=1))
+    single = one.evaluate(np.zeros(2))
     return [
         Claim("d = 2, N = 2: M outside its bracket by", outside(eff, M), 1e-9),
         Claim("d = 2, N = 2: half width", float(eff.error_estimate), 5e-3),
+        Claim("d = 2, N = 1: M outside its bracket by", outside(single, i0(1.0) ** -2.0 * np.eye(2)), 1e-12),
+        Claim("d = 2, N = 1: half width", float(single.error_estimate), 5e-2),
     ]
 
 
