@@ -288,8 +288,10 @@ def test_fixed_cells_offer_their_space_and_one_to_judge_it() -> None:
     square = structured_cell("triangle", 2)
     assert ladder(square, 1) == [(0, 1), (0, 2)]
     assert ladder(square, 4) == [(0, 4), (0, 3)]
-    assert ladder(box_cell(2, n=3, order=5)) == [(3, 5), (3, 7)]
-    assert ladder(box_cell(2, n=3)) == [(3, 6), (3, 8)]
+    assert ladder(box_cell(2, n=3, order=5)) == [(3, 5), (6, 6)]
+    assert ladder(box_cell(2, n=3)) == [(3, 6), (6, 7)]
+    assert ladder(box_cell(3, n=3, order=5)) == [(3, 5), (3, 7)]
+    assert ladder(box_cell(3, n=3, order=1)) == [(3, 1), (6, 2)]
     assert space_ladder(square).fixed
     assert space_ladder(box_cell(2, order=5)).fixed
 

@@ -33,8 +33,8 @@ def assert_between(eff: cs.Effective, M: FloatArray) -> None:
     assert loewner_gap(eff.lower, M) >= 0
     assert loewner_gap(M, eff.upper) >= 0
     np.testing.assert_allclose(eff.diffusion, 0.5 * (eff.lower + eff.upper), rtol=1e-12, atol=1e-15)
-    width = np.linalg.solve(eff.lower + eff.upper, eff.upper - eff.lower)
-    assert np.linalg.eigvals(width).real.max() == pytest.approx(float(eff.error_estimate), rel=1e-6, abs=1e-13)
+    width = np.linalg.solve(eff.lower, eff.upper - eff.lower)
+    assert 0.5 * np.linalg.eigvals(width).real.max() == pytest.approx(float(eff.error_estimate), rel=1e-6, abs=1e-13)
 
 
 KNOWN = [
@@ -279,6 +279,21 @@ def test_a_bracket_that_stays_too_wide_is_delivered_with_the_error() -> None:
     eff = caught.value.result
     assert eff.error_estimate > 1e-11
     assert loewner_gap(eff.lower, eff.upper) > 0
+
+
+@pytest.mark.slow
+def test_layers_too_cold_for_a_bracket_say_so() -> None:
+    """M has an eigenvalue of exp(-97) across the layers, beside 1 / Z along them: no dense matrix holds both."""
+    V = cs.Potential("cos(2*pi*(y1[0] + y1[1]))", dim=2, scales=1)
+    with pytest.raises(ConvergenceError, match="rounding is larger than the smallest eigenvalue") as caught:
+        bracketed(V, 0.02, 1e-3)
+    assert np.isfinite(caught.value.result.log_diffusion).all()
+
+
+@pytest.mark.parametrize("bounds", ["no", 1, [1], None])
+def test_bounds_are_true_or_false(bounds) -> None:
+    with pytest.raises(cs.CoefficientError, match="needed True or False"):
+        cs.homogenize(LANDSCAPES["cosine"].potential, sigma=1.0, bounds=bounds)
 
 
 def test_sides_that_do_not_match_are_refused() -> None:

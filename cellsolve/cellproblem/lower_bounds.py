@@ -55,7 +55,9 @@ class LowerBoundSolver:
         K = K / scale.reshape((-1,) + (1,) * (K.ndim - 1))
         if space.dim == 2:
             minimum = self._primal.solve(turned_inverse(K), tol, on_solved=on_solved)
-            minimum.tensor[:] = turned_inverse(minimum.tensor[..., None])[..., 0]
+            with np.errstate(divide="ignore", invalid="ignore"):  # where only its logarithm is known
+                turned = turned_inverse(minimum.tensor[..., None])[..., 0]
+            minimum.tensor[:] = np.where(np.isfinite(turned), turned, np.nan)
             if minimum.log_tensor is not None:  # log(G / det G) = log G - trace(log G) I
                 minimum.log_tensor -= np.trace(minimum.log_tensor, axis1=1, axis2=2)[:, None, None] * np.eye(2)
         else:

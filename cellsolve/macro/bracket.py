@@ -85,19 +85,23 @@ def _joined(upper: _Bound, lower: _Bound, planning: Tally, work: Tally) -> Compu
     with np.errstate(under="ignore", over="ignore"):
         U, L = (compose(np.exp(values - scale[:, None]), vectors) for values, vectors in (above, below))
         size = np.exp(scale)[:, None, None]
-    middle, channels = spectrum(0.5 * (U + L)), upper.evaluation.channels.copy()
+    error = _half_width(below[0] - scale[:, None], below[1], U - L)
+    channels, some = upper.evaluation.channels.copy(), np.isfinite(error)  # elsewhere there is no middle
+    values, vectors = spectrum(0.5 * (U + L)[some])
     log_Z = unpack(channels, dim)[1]
-    log_M = compose(np.log(middle[0]), middle[1]) + (scale + log_Z)[:, None, None] * np.eye(dim)
-    channels[:, : block_size(dim)] = pack(log_M, log_Z)
-    evaluation = replace(upper.evaluation, channels=channels, error=_half_width(middle, U - L), tally=work)
+    log_M = compose(np.log(values), vectors) + (scale + log_Z)[some, None, None] * np.eye(dim)
+    channels[some, : block_size(dim)] = pack(log_M, log_Z[some])
+    evaluation = replace(upper.evaluation, channels=channels, error=error, tally=work)
     return Computed(planning, evaluation, size * L, size * U)
 
 
-def _half_width(middle: tuple[FloatArray, FloatArray], width: FloatArray) -> FloatArray:
-    """The largest eigenvalue of middle^-1/2 width middle^-1/2 / 2 (R,): infinite where the sides are the wrong way
-    round."""
-    values, vectors = middle
-    root = vectors / np.sqrt(values)[:, None, :]
-    relative = np.linalg.eigvalsh(root.swapaxes(-1, -2) @ width @ root)
-    right: FloatArray = np.where(relative[:, 0] >= 0.0, 0.5 * relative[:, -1], np.inf)
+def _half_width(logs: FloatArray, vectors: FloatArray, width: FloatArray) -> FloatArray:
+    """The largest eigenvalue of lower^-1/2 width lower^-1/2 / 2 (R,), that is of the largest relative error that the
+    middle may have: infinite where the sides are the wrong way round, or further apart than numbers can hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        root = vectors * np.exp(-0.5 * logs)[:, None, :]
+        relative = root.swapaxes(-1, -2) @ width @ root
+    known = np.asarray(np.isfinite(relative).all(axis=(1, 2)))
+    values = np.linalg.eigvalsh(np.where(known[:, None, None], relative, 0.0))
+    right: FloatArray = np.where(known & (values[:, 0] >= 0.0), 0.5 * values[:, -1], np.inf)
     return right

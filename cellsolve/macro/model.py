@@ -90,10 +90,10 @@ def homogenize(
     (d = 2) or 1/32 (d = 3) can escape.
 
     ``bounds``: compute lower <= M <= upper in the Loewner order at every point, through all levels; ``diffusion`` is
-    the middle, ``error_estimate`` half the relative width. However coarse elements are and however early iterations
-    stop, M lies between, up to the errors of integrals, of lattices and of interpolation in x: these are estimated
-    and added to both sides. It takes five to ten times as long (d = 2), more in space, where hexahedra are divided
-    into tetrahedra. validation/through_levels.md derives it.
+    the middle, ``error_estimate`` half the width, relative to the lower bound. However coarse elements are and
+    however early iterations stop, M lies between, up to the errors of integrals, of lattices and of interpolation in
+    x: these are estimated and added to both sides. It takes five to ten times as long (d = 2), more in space, where
+    hexahedra are divided into tetrahedra. validation/through_levels.md derives it.
 
     Nothing is solved before the model is evaluated. Raises CoefficientError for arguments that do not fit.
 
@@ -104,6 +104,8 @@ def homogenize(
             f"got a {type(V).__name__} as V, needed a Potential. Write cs.Potential(V1, dim=.., scales=..)."
         )
     wanted, given = _tolerance(tol), cells_of_levels(V, cells)
+    if not isinstance(bounds, bool | np.bool_):
+        raise CoefficientError(f"got bounds = {bounds!r}, needed True or False.")
     if bounds:
         given = tuple(map(divided_for_bounds, given))
     if not isinstance(sigma, Sequence | np.ndarray) or isinstance(sigma, str) or np.ndim(sigma) == 0:
@@ -326,6 +328,11 @@ class EffectiveModel:
     def _shortcoming(self, effective: Effective) -> str:
         """What keeps results from being what was wanted, and what to do; empty where nothing does."""
         worst = float(np.max(effective.error_estimate))
+        if self.bounds and not np.isfinite(worst):
+            return (
+                "the lower bound of M is above the upper one, or too far from it, at some points: rounding is larger "
+                "than the smallest eigenvalue of M. Leave bounds out, raise sigma, or refine the cells."
+            )
         if effective.report.unconverged or not np.isfinite(effective.diffusion).all():
             return (
                 f"{effective.report.unconverged} cell problems did not converge (estimated relative error of M up to "
@@ -354,7 +361,12 @@ def _temperatures(sigma: Sequence[float] | FloatArray) -> list[float]:
 
 
 def _positive(name: str, value: object) -> float:
-    if not isinstance(value, int | float | np.number) or not np.isfinite(value) or not value > 0:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | np.number)
+        or not np.isfinite(value)
+        or not value > 0
+    ):
         raise CoefficientError(f"got {name} = {value!r}, needed a finite number > 0.")
     return float(value)
 
