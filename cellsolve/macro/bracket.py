@@ -73,7 +73,7 @@ def _bound(points: MacroPoints, scheme: Scheme, means: Means) -> _Bound:
     planned, planning = points.plan(scheme)
     exhausted = any(error > planned.share for error in planned.discretization.values())
     evaluation = points.unverified(checked_by_quadrature(planned, planning), means)
-    seen = verified(evaluation, points.x, points.dim).error  # the same spaces: what lattices do
+    seen = verified(evaluation, points.x, points.roughest).error  # the same spaces: what lattices do
     return _Bound(planning, replace(evaluation, error=np.maximum(evaluation.error, seen)), exhausted)
 
 

@@ -15,6 +15,7 @@ from cellsolve.linalg.threads import one_thread
 from cellsolve.macro.chunks import Evaluation, Means, evaluate_in_chunks
 from cellsolve.macro.interpolation import FEWEST_POINTS, Solved, Target, expected_nodes, interpolated
 from cellsolve.macro.verification import verified
+from cellsolve.multiscale.features import LOOKED_AT, by_roughness
 from cellsolve.multiscale.fields import block_size
 from cellsolve.multiscale.level import terms_at
 from cellsolve.multiscale.plan import Tally
@@ -69,7 +70,7 @@ class MacroPoints:
         and finer spaces may help."""
         spent = Tally()
         for _ in range(_ATTEMPTS):
-            result = verified(self.unverified(planned, means), self.x, self.potential.dim)
+            result = verified(self.unverified(planned, means), self.x, self.roughest)
             result = replace(result, error=np.maximum(result.error, _LEAST_ERROR * self.tol))
             finer = stronger(result.planned)
             if result.tally.unconverged or finer is None or not np.nanmax(result.error) > self.tol:
@@ -111,6 +112,18 @@ class MacroPoints:
         tally.unconverged = fields.unconverged
         own = np.broadcast_to(fields.interpolation, len(self.x))
         return Evaluation(fields.channels, fields.error + own, own, tally, count, planned, refinements, alarming)
+
+    @cached_property
+    def roughest(self) -> npt.NDArray[np.int64]:
+        """Points at which the terms of each level vary most finely in its variable, the others being anywhere."""
+        random = np.random.default_rng(13)
+        some = random.permutation(len(self.x))[: LOOKED_AT[self.dim]]
+        rows = {"x": self.x[some]}
+        for k, cell in enumerate(self.cells, start=1):
+            rows[f"y{k}"] = random.random((len(some), self.dim)) @ np.asarray(cell.period)
+        levels = [level for level in levels_of(self.potential) if any(v.name == "x" for v in level.parameters)]
+        first = [by_roughness(level, rows, np.asarray(self.cells[level.number - 1].period))[0] for level in levels]
+        return np.unique(some[first]).astype(np.int64)
 
     @property
     def _all_solved(self) -> bool:

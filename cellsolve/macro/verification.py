@@ -1,7 +1,7 @@
 """How good results are, seen at a few macroscopic points where all of it is computed once more, and finer.
 
     seen(x) = | log M - log M' |,    M' on finer spaces and lattices, iterated further
-    error(x) = predicted(x) * clip(4 ratio, 1/100, max(1, ratio)),    ratio = max over x seen of 3 seen / predicted
+    error(x) = predicted(x) * clip(4 ratio, 1/10, max(1, ratio)),    ratio = max over x seen of 3 seen / predicted
 
 What is predicted adds the amplitudes of errors level by level and knows neither their phases nor how much of an error
 in y_k is left after averaging; the difference is the error itself, of iterations, spaces, lattices and interpolation in
@@ -34,20 +34,24 @@ _CAUTION = 5.0  # the same where elements are hardly finer: steep landscapes gai
 _CLEARLY_FINER = 1.3  # nodes a side
 _ELSEWHERE = 4.0  # on the estimates at points that were not computed again
 _LEAST = 0.01  # by how much estimates are lowered at most
+_LEAST_ELSEWHERE = 0.1  # the same at points that were not computed again
 _ALARMED = 0.05  # the same where something was found that was not foreseen; only at points that were computed again
 _OWN = 0.1  # of what the other points say, that a point's own difference is trusted to fall to
-_ALL, _SOME, _SHARE = 4, 3, 0.02  # points that are computed again: all of so few, else so many and of those solved
+_ALL = {1: 100, 2: 4, 3: 4}  # points that are all computed again: lines are cheap
+_SHARE = {1: 0.2, 2: 0.02, 3: 0.02}  # of more points
+_SOME = 3  # of them at least
 _ROUNDING = 1e-14  # relative to M, for each unit of the logarithms
 _EXTRA = 0.6  # of the work done so far, that may be spent to verify it
 
 
-def verified(evaluation: Evaluation, x: FloatArray, dim: int) -> Evaluation:
-    """The same with errors (R,) as seen at some of the points x (R, d)."""
+def verified(evaluation: Evaluation, x: FloatArray, roughest: IntArray) -> Evaluation:
+    """The same with errors (R,) as seen at some of the points x (R, d), those where V1 is roughest among them."""
+    dim = x.shape[1]
     planned, tally = evaluation.planned, Tally()
     plan, unseen = verifying(planned, evaluation.refinements)
     if evaluation.tally.unconverged or not np.isfinite(evaluation.error).all():
         return evaluation
-    rows = _rows(evaluation, dim)
+    rows = _rows(evaluation, dim, roughest)
     with one_thread():
         again = _again(plan, x[rows], tally)
     seen = _distance(evaluation.channels[rows], again, dim)
@@ -71,15 +75,16 @@ def _safety(plan: Plan, finer: Plan) -> float:
     return _CAUTION if hardly else SAFETY
 
 
-def _rows(evaluation: Evaluation, dim: int) -> IntArray:
-    """All points if they are few, else that of the smallest M, the one where the largest error is predicted, others."""
+def _rows(evaluation: Evaluation, dim: int, roughest: IntArray) -> IntArray:
+    """All points if they are few, else that of the smallest M, the one where the largest error is predicted, the
+    roughest, and others."""
     count = len(evaluation.error)
-    if count <= _ALL:
+    if count <= _ALL[dim]:
         return np.arange(count)
     tensor, scalar = unpack(evaluation.channels, dim)
     smallest = np.linalg.eigvalsh(tensor)[:, 0] - scalar
-    others = np.random.default_rng(count).permutation(count)[: _SOME - 2 + int(_SHARE * evaluation.solved_points)]
-    return np.unique([int(smallest.argmin()), int(evaluation.error.argmax()), *others])
+    others = np.random.default_rng(count).permutation(count)[: _SOME - 2 + int(_SHARE[dim] * evaluation.solved_points)]
+    return np.unique([int(smallest.argmin()), int(evaluation.error.argmax()), *roughest, *others])
 
 
 def _again(plan: Plan, x: FloatArray, tally: Tally) -> FloatArray:
@@ -105,7 +110,7 @@ def _calibrated(
     predicted = np.maximum(evaluation.error - between - fixed, rounding)
     least = _ALARMED if evaluation.alarming else _LEAST
     ratio = float((np.maximum(own - between[rows], 0.0) / predicted[rows]).max())
-    trust = min(max(_ELSEWHERE * ratio, 1.0 if evaluation.alarming else _LEAST), 1.0)
+    trust = min(max(_ELSEWHERE * ratio, 1.0 if evaluation.alarming else _LEAST_ELSEWHERE), 1.0)
     error = max(trust, ratio) * predicted + between
     error[rows] = np.maximum(own, max(_OWN * ratio, least) * predicted[rows])
     result: FloatArray = np.maximum(error, rounding) + fixed

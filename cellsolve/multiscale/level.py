@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsolve.errors import CoefficientError
+from cellsolve.fem.mesh_space import MeshSpace
 from cellsolve.fem.resolution import Space, TensorSpace
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.energies import CellMinimum, Solved
@@ -55,6 +56,7 @@ class LevelResult:
     iterations: IntArray  # (b,)
     densities: FloatArray  # (b, d + 1, q) weights of d log K in each energy, and of d log Z in Z; summing to one
     contrast: FloatArray  # (b,) log of the largest over the smallest value of exp(-V1/sigma) and its kin
+    roughness: FloatArray  # (b,) how much that logarithm changes from point to point, at most: second differences
 
 
 def solve_level(
@@ -83,8 +85,22 @@ def solve_level(
     densities[:, dim] = weights * coefficient.boltzmann
     densities[:, dim] /= densities[:, dim].sum(axis=-1, keepdims=True)
     fields = _fields(coefficient, minimum, dT, weights)
-    contrast = -np.log(np.maximum(coefficient.boltzmann.min(axis=-1), np.finfo(float).tiny))
-    return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations, densities, contrast)
+    logs = np.log(np.maximum(coefficient.boltzmann, np.finfo(float).tiny))
+    contrast, rough = -logs.min(axis=-1), _roughness(logs, solver.space)
+    return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations, densities, contrast, rough)
+
+
+def _roughness(logs: FloatArray, space: Space) -> FloatArray:
+    """Second differences from point to point, or what values (b, q) range by in an element of a mesh."""
+    if not isinstance(space, TensorSpace):
+        assert isinstance(space, MeshSpace)
+        elements = len(space.element_dofs)
+        ranges: FloatArray = np.ptp(logs.reshape(len(logs), elements, -1), axis=-1).max(axis=-1)
+        return ranges
+    grid = logs.reshape(-1, *(len(space.axis_points),) * space.dim)
+    seconds = [np.abs(np.diff(grid, 2, axis=axis)).reshape(len(grid), -1).max(axis=1) for axis in range(1, grid.ndim)]
+    largest: FloatArray = np.max(seconds, axis=0)
+    return largest
 
 
 def level_coefficient(

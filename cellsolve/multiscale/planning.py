@@ -18,6 +18,7 @@ from cellsolve.fem.box_space import BoxSpace
 from cellsolve.fem.resolution import Cell, Ladder, space_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.fem.trigonometric_line import trigonometric_matrix
+from cellsolve.multiscale.features import LOOKED_AT, by_roughness, hidden_error, roughest_line, sees
 from cellsolve.multiscale.fields import log_distance
 from cellsolve.multiscale.lattice import (
     AtPoints,
@@ -42,11 +43,11 @@ _MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature 
 _PREDICTED_SHARE = 0.5  # of the error allowed to a space, when it is predicted
 _NOISE = 0.25  # of the error allowed to a lattice: waves that are not sampled
 _PHASES = 0.3  # sums of amplitudes over errors of averages: 30 to 1000 seen, of which estimates use 3
-_MIRRORED = 32  # places at which a potential is compared with its mirror image
+_MIRRORED = 2048  # places at which a potential is compared with its mirror image
 _LINES = 2  # lines scanned in each component
 _PROBES = 6
 _CANDIDATES = 512
-_FINE = {1: 4096, 2: 128, 3: 32}  # places a direction at which a potential is looked at for narrow features
+_INNER = 7  # values of the inner variables at which a line is looked at
 _BETWEEN = 5  # places on a line, off its samples, at which they are checked
 
 
@@ -165,9 +166,10 @@ class _Planner:
         from lines at some places.
 
         A line is fine enough when its tail is small and covers the error at places between the samples: modes that the
-        samples take for lower ones show there. None where no lattice will do.
+        samples take for lower ones show there; and when the potential itself, looked at everywhere on it, has nothing
+        that the samples miss. None where no lattice will do.
         """
-        lines = self._lines(level)
+        lines, inner = self._lines(level, direction)
         between, count = self.random.random(_BETWEEN), 16
         first = self._along(level, lines, np.concatenate([np.arange(count) / count, between]), direction)
         values, actual = first[:, :count], first[:, count:]
@@ -175,7 +177,9 @@ class _Planner:
             amplitudes = fourier_amplitudes(values, 1)
             rest = tail(amplitudes).max()
             error = np.abs(trigonometric_matrix(count, between) @ values - actual).max()
-            if rest <= np.sqrt(self.share) and error <= max(rest, 0.5 * self.share):
+            hidden = hidden_error(self._inside(level.number), lines, inner, level.name, direction, count)
+            fine = max(hidden / self.plan.sigma, rest) <= np.sqrt(self.share)
+            if fine and error <= max(rest, 0.5 * self.share):
                 waves = _without_noise(amplitudes, _NOISE * self.share)
                 seen = amplitudes.max(axis=(0, 1))
                 return needed_count(waves, _PHASES * self.share), extended(waves).max(axis=(0, 1)), seen
@@ -192,12 +196,27 @@ class _Planner:
         samples = sample_level(self.plan, rows, level.number, level.number, (), self.tally)
         return samples.fields.channels[samples.inverse].reshape(_LINES, len(fractions), -1)
 
-    def _lines(self, level: Level) -> Rows:
-        """Starts of the lines: those of the strongest coupling among random ones."""
-        candidates = self._rows(self._candidates(level.number + 1), level.number)
-        inside = self.plan.levels[len(self.plan.levels) - level.number - 1]
-        order = self._by_contrast(inside, self.ladders[inside.number], candidates)
-        return {name: v[order[:_LINES]] for name, v in candidates.items()}
+    def _lines(self, level: Level, direction: FloatArray) -> tuple[Rows, Rows]:
+        """Starts of the lines, that of the strongest coupling among random ones and the roughest, and values of the
+        inner variables, beginning with those of the roughest."""
+        k, dim = level.number, self.x.shape[1]
+        candidates = self._rows(self._candidates(k + 1), k)
+        inside = self._inside(k)
+        strongest = self._by_contrast(inside[0], self.ladders[k + 1], candidates)[0]
+        places = self._rows(LOOKED_AT[dim], len(self.plan.levels))
+        roughest = roughest_line(inside, places, level.name, direction)
+        lines = {name: np.stack([v[strongest], places[name][roughest]]) for name, v in candidates.items()}
+        inner = self._inner_rows(_INNER, k)
+        return lines, {name: np.concatenate([places[name][roughest][None], v]) for name, v in inner.items()}
+
+    def _inside(self, k: int) -> list[Level]:
+        """The levels k + 1 .. N."""
+        return list(reversed(self.plan.levels[: len(self.plan.levels) - k]))
+
+    def _inner_rows(self, count: int, k: int) -> Rows:
+        """Random values of y_(k+1) .. y_N."""
+        rows = self._rows(count, len(self.plan.levels))
+        return {f"y{j}": rows[f"y{j}"] for j in range(k + 1, len(self.plan.levels) + 1)}
 
     def _choose_space(self, level: Level) -> None:
         """The first space of the ladder that the next one confirms, on a lattice that its energies find fine enough."""
@@ -237,16 +256,13 @@ class _Planner:
         return values[chosen], unseen
 
     def _seen(self, level: Level, solver: LevelSolver, rows: Rows) -> bool:
-        """Does the space see all that the terms of the level do? Their range at its points, against a fine grid."""
-        dim, period = self.plan.dim, np.asarray(self.cells[level.number - 1].period)
-        axis = (np.arange(_FINE[dim]) + 0.5) / _FINE[dim]
-        grid = np.stack(np.meshgrid(*[axis] * dim, indexing="ij"), axis=-1).reshape(-1, dim) @ period
-        points = {name: tuple(c[:, None] for c in v.T) for name, v in rows.items()}
-        fine, coarse = (
-            np.ptp(terms_at(level, {**points, level.name: tuple(y.T[:, None])}, (len(rows["x"]), len(y))), axis=1)
-            for y in (grid, solver.space.points)
-        )
-        return bool((fine - coarse <= 0.1 * fine + 0.02 * self.plan.sigma).all())
+        """Does the space see all that the potential does in y_k? Where Khat_k stands at its points, inner terms too."""
+        k = level.number
+        levels = [level]
+        if isinstance(self.plan.samplings.get(k), AtPoints):
+            levels += self._inside(k)
+            rows = {**rows, **self._inner_rows(len(rows["x"]), k)}
+        return sees(levels, level.name, solver.space, rows, np.asarray(self.cells[k - 1].period), self.plan.sigma)
 
     def _refine_lattice(self, k: int, samples: Samples, unseen: float, allowed: float) -> bool:
         """Make the lattice of y_k finer where its error is not allowed, or give it up for quadrature points."""
@@ -325,13 +341,20 @@ class _Planner:
             self.plan.samplings[k] = AtPoints(len(solver.space.weights), solver.space.dim)
 
     def _probes(self, level: Level, ladder: Ladder) -> Rows:
-        """Rows at which spaces are compared: at the innermost level those where the potential varies most."""
+        """Rows at which spaces are compared: at the innermost level those where the potential varies most, and where it
+        varies most finely."""
         if level.number < len(self.plan.levels):
-            return self._rows(1 if level.number > 1 else min(2, len(self.x)), level.number - 1)
+            rows = self._rows(LOOKED_AT[self.x.shape[1]] // 2, level.number - 1)
+            chosen = np.array([0, self._roughest(level, rows)[0]])[: 1 if level.number > 1 else min(2, len(self.x))]
+            return {name: v[chosen] for name, v in rows.items()}
         rows = self._rows(self._candidates(level.number), level.number - 1)
-        order = self._by_contrast(level, ladder, rows)
-        chosen = np.concatenate([order[: _PROBES - 2], order[-2:]])
+        order, rough = self._by_contrast(level, ladder, rows), self._roughest(level, rows)
+        chosen = np.concatenate([order[: _PROBES // 2], order[-1:], rough[: _PROBES // 2 - 1]])
         return {name: v[chosen] for name, v in rows.items()}
+
+    def _roughest(self, level: Level, rows: Rows) -> npt.NDArray[np.int64]:
+        """Rows in the order of how finely the terms of the level vary."""
+        return by_roughness(level, rows, np.asarray(self.cells[level.number - 1].period))
 
     def _candidates(self, k: int) -> int:
         """Random rows looked at for strong potentials; a mesh has many points, and gets fewer."""

@@ -81,7 +81,7 @@ def run_level(
     if level.is_trivial and np.isclose(solver.space.weights.sum(), 1.0, rtol=0, atol=1e-12):
         return problems.pass_through(wanted)
     channels = np.empty((problems.count, (1 + len(wanted)) * block_size(solver.space.dim)))
-    iteration, contrast = np.zeros((2, problems.count))
+    iteration, contrast, rough = np.zeros((3, problems.count))
     errors = np.zeros((problems.count, plan.dim))
     solved_for = problems.mirrored()
     distinct = np.unique(solved_for)
@@ -90,19 +90,19 @@ def run_level(
         below = None if samples is None else problems.at_points(samples, solver.space)
         result = solve_level(level, solver, plan.sigma, plan.tol, problems.points(numbers), below, wanted)
         channels[numbers] = result.fields.channels
-        iteration[numbers], contrast[numbers] = result.error, result.contrast
+        iteration[numbers], contrast[numbers], rough[numbers] = result.error, result.contrast, result.roughness
         if plan.estimating and samples is not None and isinstance(plan.samplings[level.number], Lattice):
             values = samples.channels[..., : block_size(plan.dim)]
             errors[numbers] = aliasing_error(values, result.densities, solver.space, plan.foreseen[level.number])
         tally.add(level.number, result.iterations, int((~result.converged).sum()))
     channels, errors = channels[solved_for], errors[solved_for]
-    iteration, contrast = iteration[solved_for], contrast[solved_for]
+    iteration, contrast, rough = iteration[solved_for], contrast[solved_for], rough[solved_for]
     between, seen_error = 0.0, 0.0
     if plan.dim > 1 and errors.any():
         errors *= _overestimate(problems, channels, tally)
     if plan.checkers is not None:
         between = _check_lattice(problems, tally)
-        seen_error = _check_hardest(problems, plan.checkers.get(level.number), channels, contrast, tally)
+        seen_error = _check_hardest(problems, plan.checkers.get(level.number), channels, (contrast, rough), tally)
     interpolation = np.maximum(errors.sum(axis=1), between)
     iteration += plan.dropped.get(level.number, 0.0)
     collected = problems.collect(channels, iteration, interpolation, seen_error, wanted)
@@ -190,17 +190,21 @@ def _pointwise(values: FloatArray, foreseen: tuple[FloatArray, ...]) -> float:
 
 
 def _check_hardest(
-    problems: LevelProblems, checker: LevelSolver | None, channels: FloatArray, contrast: FloatArray, tally: Tally
+    problems: LevelProblems,
+    checker: LevelSolver | None,
+    channels: FloatArray,
+    measures: tuple[FloatArray, FloatArray],
+    tally: Tally,
 ) -> float:
-    """Solve the problems of largest contrast, and others where the plan wants more, again on the next finer space: how
-    far are they off?"""
+    """Solve the problems of largest contrast and the roughest, and others where the plan wants more, again on the next
+    finer space: how far are they off?"""
     plan, level = problems.plan, problems.level
     if checker is None:
         return 0.0
-    order = np.argsort(-contrast, kind="stable")
+    order, rough = (np.argsort(-measure, kind="stable") for measure in measures)
     if problems.inner is not None and not isinstance(plan.samplings[level.number], Lattice):
         return _check_at_points(problems, channels, order[:1], checker, tally)
-    rows = order if plan.checked >= len(order) else _some(order, plan.checked)
+    rows = order if plan.checked >= len(order) else np.union1d(_some(order, plan.checked), rough[:_HARDEST])
     tally.checks += len(rows)
     parts = np.array_split(rows, -(-len(rows) // checker.batch))
     return max(_off(problems, channels, part, checker) for part in parts)
