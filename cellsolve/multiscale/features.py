@@ -15,12 +15,12 @@ from cellsolve.multiscale.level import terms_at
 from cellsolve.multiscale.plan import IntArray, Rows
 from cellsolve.potentials import Level
 
-__all__ = ["LOOKED_AT", "by_roughness", "hidden_error", "roughest_line", "sees"]
+__all__ = ["LOOKED_AT", "by_roughness", "hidden_error", "on_lines", "roughest_line", "sees"]
 
-LOOKED_AT = {1: 128, 2: 512, 3: 512}  # rows that are searched for the roughest
+LOOKED_AT = {1: 64, 2: 256, 3: 256}  # rows that are searched for the roughest
 _FINE = {1: 4096, 2: 128, 3: 32}  # places a direction at which a cell is looked at for narrow features
-_ALONG = {1: 4096, 2: 256, 3: 64}  # the same on a line, for many rows
-_COARSE = {1: 512, 2: 24, 3: 10}  # the same on a cell, for many rows
+_ALONG = {1: 2048, 2: 128, 3: 32}  # the same on a line, for many rows
+_COARSE = {1: 512, 2: 16, 3: 8}  # the same on a cell, for many rows
 _LINE = 4096  # the same on the lines that are sampled
 
 
@@ -48,15 +48,16 @@ def roughest_line(levels: Sequence[Level], rows: Rows, name: str, direction: Flo
     return int(roughness(np.concatenate([V, V[:, :2]], axis=1)).argmax())
 
 
-def hidden_error(
-    levels: Sequence[Level], lines: Rows, inner: Rows, name: str, direction: FloatArray, count: int
-) -> float:
-    """What trigonometric interpolation from so many samples makes of the terms on lines (L,), at most, for each of the
-    inner variables (J, d) in turn. ``count`` divides 4096."""
+def on_lines(levels: Sequence[Level], lines: Rows, inner: Rows, name: str, direction: FloatArray) -> FloatArray:
+    """The terms at 4096 places on lines (L,), for each of the inner variables (J, d) in turn: (L J, 4096)."""
     L, J = len(lines[name]), len(next(iter(inner.values())))
     rows = {key: np.repeat(v, J, axis=0) for key, v in lines.items()}
     rows |= {key: np.tile(v, (L, 1)) for key, v in inner.items()}
-    V = _on_line(levels, rows, name, direction, _LINE)
+    return _on_line(levels, rows, name, direction, _LINE)
+
+
+def hidden_error(V: FloatArray, count: int) -> float:
+    """What trigonometric interpolation from so many samples makes of values (.., 4096), at most; it divides 4096."""
     waves = np.fft.rfft(V[:, :: _LINE // count], axis=1)
     waves[:, -1] *= 0.5
     padded = np.zeros((len(V), _LINE // 2 + 1), dtype=complex)

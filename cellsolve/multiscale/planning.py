@@ -18,7 +18,7 @@ from cellsolve.fem.box_space import BoxSpace
 from cellsolve.fem.resolution import Cell, Ladder, space_ladder
 from cellsolve.fem.space import FloatArray
 from cellsolve.fem.trigonometric_line import trigonometric_matrix
-from cellsolve.multiscale.features import LOOKED_AT, by_roughness, hidden_error, roughest_line, sees
+from cellsolve.multiscale.features import LOOKED_AT, by_roughness, hidden_error, on_lines, roughest_line, sees
 from cellsolve.multiscale.fields import log_distance
 from cellsolve.multiscale.lattice import (
     AtPoints,
@@ -43,7 +43,7 @@ _MAX_LINE = {1: 128, 2: 64, 3: 32}  # samples of a line beyond which quadrature 
 _PREDICTED_SHARE = 0.5  # of the error allowed to a space, when it is predicted
 _NOISE = 0.25  # of the error allowed to a lattice: waves that are not sampled
 _PHASES = 0.3  # sums of amplitudes over errors of averages: 30 to 1000 seen, of which estimates use 3
-_MIRRORED = 2048  # places at which a potential is compared with its mirror image
+_MIRRORED = 1024  # places at which a potential is compared with its mirror image
 _LINES = 2  # lines scanned in each component
 _PROBES = 6
 _CANDIDATES = 512
@@ -170,6 +170,7 @@ class _Planner:
         that the samples miss. None where no lattice will do.
         """
         lines, inner = self._lines(level, direction)
+        V = on_lines(self._inside(level.number), lines, inner, level.name, direction) / self.plan.sigma
         between, count = self.random.random(_BETWEEN), 16
         first = self._along(level, lines, np.concatenate([np.arange(count) / count, between]), direction)
         values, actual = first[:, :count], first[:, count:]
@@ -177,8 +178,7 @@ class _Planner:
             amplitudes = fourier_amplitudes(values, 1)
             rest = tail(amplitudes).max()
             error = np.abs(trigonometric_matrix(count, between) @ values - actual).max()
-            hidden = hidden_error(self._inside(level.number), lines, inner, level.name, direction, count)
-            fine = max(hidden / self.plan.sigma, rest) <= np.sqrt(self.share)
+            fine = max(hidden_error(V, count), rest) <= np.sqrt(self.share)
             if fine and error <= max(rest, 0.5 * self.share):
                 waves = _without_noise(amplitudes, _NOISE * self.share)
                 seen = amplitudes.max(axis=(0, 1))
