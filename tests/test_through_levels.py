@@ -255,6 +255,15 @@ def test_grids_carry_brackets_and_do_not_depend_on_workers() -> None:
     np.testing.assert_array_equal(eff.upper, again.upper)
 
 
+@pytest.mark.parametrize(("name", "sides"), [("two scales", 1), ("coupled", 2)])
+def test_the_cost_of_brackets_is_that_of_both_sides(name: str, sides: int) -> None:
+    landscape = LANDSCAPES[name]
+    model = cs.homogenize(landscape.potential, sigma=1.0, tol=1e-3, bounds=True)
+    one = [model._macro_points(ORIGIN[landscape.dim][None], exact=True).plan(s)[0] for s in (UPPER_BOUND, LOWER_BOUND)]
+    alone = [np.prod(p.plan.samplings[1].counts) + 1 for p in one[:sides]]
+    assert model.cost(ORIGIN[landscape.dim]).total_problems == sum(alone)
+
+
 def test_datasets_carry_brackets_and_go_on_from_checkpoints(tmp_path) -> None:
     """The two chains at two temperatures are kept apart in one store."""
     sweep = cs.homogenize(LANDSCAPES["coupled"].potential, sigma=[1.0, 2.0], tol=1e-3, bounds=True)

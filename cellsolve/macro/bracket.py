@@ -22,11 +22,16 @@ from cellsolve.multiscale.log_euclidean import compose, spectrum
 from cellsolve.multiscale.plan import Tally
 from cellsolve.multiscale.schemes import LOWER_BOUND, UPPER_BOUND, Scheme
 
-__all__ = ["bracketed"]
+__all__ = ["both_sides", "bracketed"]
 
 _ATTEMPTS = 3
 _STRICTER = (1e-3, 0.25)  # how much stricter spaces and lattices are chosen where a bracket is too wide
 _ROUNDING = 1e-13  # of K_0 and Z
+
+
+def both_sides(dim: int) -> tuple[Scheme, ...]:
+    """The recursions that brackets take: on a line both sides are the same."""
+    return (UPPER_BOUND,) if dim == 1 else (UPPER_BOUND, LOWER_BOUND)
 
 
 def bracketed(points: MacroPoints, adaptive: bool, means: Means) -> Computed:

@@ -19,7 +19,7 @@ from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 from cellsolve.linalg.threads import one_thread
 from cellsolve.macro.assembled import at_known
-from cellsolve.macro.bracket import bracketed
+from cellsolve.macro.bracket import both_sides, bracketed
 from cellsolve.macro.cells import cells_of_levels
 from cellsolve.macro.checkpoints import checkpoints_at
 from cellsolve.macro.chunks import Means
@@ -35,6 +35,7 @@ from cellsolve.multiscale.evaluation import chunk_rows
 from cellsolve.multiscale.fields import Fields
 from cellsolve.multiscale.plan import Tally
 from cellsolve.multiscale.planned import Planned
+from cellsolve.multiscale.schemes import ESTIMATE
 from cellsolve.potentials import Potential, levels_of
 from cellsolve.results.store import Store
 
@@ -195,17 +196,21 @@ class EffectiveModel:
     @one_thread()
     def cost(self, x: npt.ArrayLike, *, exact_points: bool = False) -> Cost:
         """Cell problems, unknowns, memory and time that `evaluate` would take at the points x (..., d)."""
-        start = time.perf_counter()
         flat = self._points(x).reshape(-1, self.potential.dim)
         try:
-            planned, _ = self.plan(flat)
+            return self._cost(flat, exact_points)
         except CoefficientError as error:
-            known = self._known_after(error, flat)
-            return self.cost(flat[known], exact_points=exact_points)
-        planning = time.perf_counter() - start
-        distinct, _ = self._distinct(flat)
-        solved = self._macro_points(distinct, exact_points).expected
-        return estimate_cost(planned.plan, solved, chunk_rows(planned), distinct, planning)
+            return self._cost(flat[self._known_after(error, flat)], exact_points)
+
+    def _cost(self, flat: FloatArray, exact: bool) -> Cost:
+        """With bounds that of the recursions from both sides, each planned by itself."""
+        points, costs = self._macro_points(self._distinct(flat)[0], exact), []
+        for scheme in both_sides(self.potential.dim) if self.bounds else (ESTIMATE,):
+            start = time.perf_counter()
+            planned, _ = self.plan(flat) if scheme is ESTIMATE else points.plan(scheme)
+            planning = time.perf_counter() - start
+            costs.append(estimate_cost(planned.plan, points.expected, chunk_rows(planned), points.x, planning))
+        return costs[0] if len(costs) == 1 else costs[0].plus(costs[1])
 
     def _reached(self, points: FloatArray, exact: bool, means: Means) -> tuple[Effective, ConvergenceError | None]:
         """Results at the points (..., d), and the error of what they lack; NaN where V1 makes no cell problem."""

@@ -29,6 +29,17 @@ class Cost:
     seconds: float  # of one worker, after planning
     planning_seconds: float
 
+    def plus(self, other: Cost) -> Cost:
+        """The work of both, one after the other, at the same points."""
+        return replace(
+            self,
+            problems={k: n + other.problems[k] for k, n in self.problems.items()},
+            unknowns={k: max(n, other.unknowns[k]) for k, n in self.unknowns.items()},
+            memory=max(self.memory, other.memory),
+            seconds=self.seconds + other.seconds,
+            planning_seconds=self.planning_seconds + other.planning_seconds,
+        )
+
     @property
     def total_problems(self) -> int:
         return sum(self.problems.values())
