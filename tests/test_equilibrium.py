@@ -201,3 +201,15 @@ def test_distances_need_one_domain() -> None:
 def test_scales_too_short_to_resolve_are_refused() -> None:
     with pytest.raises(cs.ConvergenceError, match="shortest period"):
         cs.invariant_density(EXAMPLE, sigma=1.0, eps=1e-7)
+
+
+@pytest.mark.parametrize(
+    "distance", [cs.total_variation, cs.relative_entropy, cs.wasserstein_distance, cs.weak_distance]
+)
+def test_distances_of_what_is_no_density_are_refused(distance) -> None:
+    mu = cs.invariant_density(EXAMPLE, sigma=1.0, eps=0.5)
+    for pair in ((mu, 3), (3, mu)):
+        with pytest.raises(cs.CoefficientError, match="got a int, needed an InvariantDensity"):
+            distance(*pair)
+    with pytest.raises(cs.CoefficientError, match="needed an InvariantDensity"):
+        cs.spectral_gap(3)

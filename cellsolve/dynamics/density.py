@@ -22,7 +22,7 @@ from cellsolve.fem.space import FloatArray
 from cellsolve.macro.model import EffectiveModel
 from cellsolve.potentials import Potential
 
-__all__ = ["InvariantDensity", "homogenized_density", "invariant_density", "invariant_density_of"]
+__all__ = ["InvariantDensity", "checked_density", "homogenized_density", "invariant_density", "invariant_density_of"]
 
 _CUTOFF = 40.0  # exp(-40) = 4e-18 of the largest density is where R^d ends
 _DIMENSIONS = (1, 2)
@@ -130,6 +130,16 @@ def invariant_density_of(landscape: Landscape, *, box: npt.ArrayLike | None, tol
     start = first_grid(sides, landscape.finest)
     logZ, grid = converged(log_mass, start, what="log Z", relative=4e-16, absolute=positive("tol", tol))
     return InvariantDensity(landscape, sides, box is None, logZ.value, logZ.error + beyond, grid)
+
+
+def checked_density(density: InvariantDensity) -> InvariantDensity:
+    """``density``, if it is one; CoefficientError otherwise."""
+    if not isinstance(density, InvariantDensity):
+        raise CoefficientError(
+            f"got a {type(density).__name__}, needed an InvariantDensity. Call cs.invariant_density or "
+            "cs.homogenized_density first."
+        )
+    return density
 
 
 def _points(x: npt.ArrayLike, dim: int) -> FloatArray:

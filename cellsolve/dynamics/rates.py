@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.dynamics.density import InvariantDensity, invariant_density_of
+from cellsolve.dynamics.density import InvariantDensity, checked_density, invariant_density_of
 from cellsolve.dynamics.domain import support_box
 from cellsolve.dynamics.landscapes import SlowLandscape, fast_points, positive
 from cellsolve.dynamics.line_spectrum import log_gap_on_line
@@ -69,7 +69,7 @@ def spectral_gap(density: InvariantDensity, *, tol: float = 1e-6) -> SpectralGap
     R^d is cut off: then there may be none. Source: Duncan, Duong, Pavliotis (2023), Proposition 4.
     """
     tol = positive("tol", tol)
-    gap = _on_line(density, tol) if density.dim == 1 else _in_plane(density, tol)
+    gap = _on_line(density, tol) if checked_density(density).dim == 1 else _in_plane(density, tol)
     if not gap.relative_error <= tol:
         raise ConvergenceError(
             f"the spectral gap is {gap.rate:.6g} with relative errors {gap.discretization:.1e} (discretization), "
