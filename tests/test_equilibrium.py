@@ -8,6 +8,8 @@ from scipy.integrate import quad
 from scipy.special import i0, i1
 
 import cellsolve as cs
+from cellsolve.dynamics.density import invariant_density_of
+from cellsolve.dynamics.landscapes import SlowLandscape
 from cellsolve.dynamics.cosine_limits import cosine_relative_entropy, cosine_total_variation
 from cellsolve.dynamics.piecewise import absolute_integral, antiderivative, from_gauss_points
 from cellsolve.dynamics.quadrature import gauss_rule
@@ -213,3 +215,17 @@ def test_distances_of_what_is_no_density_are_refused(distance) -> None:
             distance(*pair)
     with pytest.raises(cs.CoefficientError, match="needed an InvariantDensity"):
         cs.spectral_gap(3)
+
+
+@pytest.mark.parametrize(
+    ("V0", "expected"),
+    [
+        ("min((x-2000)**2, 1000*(x+3000)**2 - 10)", np.log(np.exp(10.0) * np.sqrt(np.pi / 1000) + np.sqrt(np.pi))),
+        ("x**2/2 - 1000*exp(-1e4*(x-30.1)**2)", 539.508715215253),  # Gauss quadrature centred on the well
+        ("x**2/2 - 50*exp(-1e8*(x-3.1)**2)", 34.60869687386),
+    ],
+)
+def test_deep_wells_outside_of_the_first_box_or_narrow_are_found(V0: str, expected: float) -> None:
+    V = cs.Potential("0", dim=1, scales=1, V0=V0)
+    found = invariant_density_of(SlowLandscape(V, 1.0), box=None, tol=1e-8)
+    assert found.log_normalization == pytest.approx(expected, abs=1e-9)
