@@ -8,9 +8,9 @@ from scipy.integrate import quad
 from scipy.special import i0, i1
 
 import cellsolve as cs
+from cellsolve.dynamics.cosine_limits import cosine_relative_entropy, cosine_total_variation
 from cellsolve.dynamics.density import invariant_density_of
 from cellsolve.dynamics.landscapes import SlowLandscape
-from cellsolve.dynamics.cosine_limits import cosine_relative_entropy, cosine_total_variation
 from cellsolve.dynamics.piecewise import absolute_integral, antiderivative, from_gauss_points
 from cellsolve.dynamics.quadrature import gauss_rule
 

@@ -1,7 +1,7 @@
 """Wells on the line that a grid of one box does not see: far ones, and narrow ones.
 
-Places +-2^t, t from -10 to 20 in steps of 1/2048, and 2^18 even ones in a box; the lowest 64 local minima among them are
-polished, and the interval around each in which U stays below a level is measured.
+Places +-2^t, t from -10 to 20 in steps of 1/2048, and 2^18 even ones in a box; the lowest 64 local minima among them
+are polished, and the interval around each in which U stays below a level is measured.
 """
 
 from __future__ import annotations
