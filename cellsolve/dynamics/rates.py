@@ -97,7 +97,8 @@ def poincare_bound(V: Potential, *, sigma: float, box: npt.ArrayLike | None = No
 def log_poincare_bound(V: Potential, *, sigma: float, box: npt.ArrayLike | None = None) -> float:
     """log lambda(V0) - osc(V1)/sigma <= log lambda, finite at any temperature.
 
-    Arguments and errors of `poincare_bound`. Compare it with ``SpectralGap.log_rate``. Source: Duncan, Duong, Pavliotis (2023), Proposition 4.
+    Arguments and errors of `poincare_bound`. Compare it with ``SpectralGap.log_rate``.
+    Source: Duncan, Duong, Pavliotis (2023), Proposition 4.
     """
     slow = invariant_density_of(SlowLandscape(V, sigma), box=box, tol=1e-8)
     gap = spectral_gap(slow)
