@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["bracket_eigenvalues", "table_plot"]
 
 FloatArray = npt.NDArray[np.float64]
-_ORDERS = {1: ("eigenvalue",), 2: ("smallest", "largest"), 3: ("smallest", "middle", "largest")}
+_RANKS = {1: (0,), 2: (0, 2), 3: (0, 1, 2)}
+_RANKED = ("smallest", "middle", "largest")
 _NAMED = 60
 """So many meshes have room for their names."""
 
@@ -48,11 +49,13 @@ def table_plot(rows: Sequence[Row]) -> Plot:
 
 def _draw_row(axes: Axes, k: int, row: Row) -> None:
     bounds, dim = bracket_eigenvalues(row), int(row["dim"])
-    for i in range(dim):
+    for i, rank in enumerate(_RANKS[dim]):
         height = k + 0.36 * (i - 0.5 * (dim - 1))  # eigenvalues that are equal are both seen
         if bounds is not None:
-            axes.plot(bounds[:, i], [height, height], "|-", color=COLOURS[i], linewidth=2.0, markersize=13.0, alpha=0.7)
-        axes.plot(float(row[f"eigenvalue{i}"]), height, MARKERS[i], color=COLOURS[i], markersize=4.5)
+            axes.plot(
+                bounds[:, i], [height, height], "|-", color=COLOURS[rank], linewidth=2.0, markersize=13.0, alpha=0.7
+            )
+        axes.plot(float(row[f"eigenvalue{i}"]), height, MARKERS[rank], color=COLOURS[rank], markersize=4.5)
 
 
 def bracket_eigenvalues(row: Mapping[str, str | int | float]) -> FloatArray | None:
@@ -79,8 +82,8 @@ def _label(axes: Axes, rows: Sequence[Row], failed: Sequence[int]) -> None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set(xlabel="eigenvalues of the effective tensor", title="Effective tensors by mesh")
     axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.6)
-    for i, words in enumerate(_ORDERS[max(int(row["dim"]) for row in rows if row["status"] == OK)]):
-        axes.plot([], [], MARKERS[i], color=COLOURS[i], label=words)
+    for rank in sorted({rank for row in rows if row["status"] == OK for rank in _RANKS[int(row["dim"])]}):
+        axes.plot([], [], MARKERS[rank], color=COLOURS[rank], label=_RANKED[rank])
     if any("lower00" in row for row in rows):
         axes.plot([], [], "|-", color=BLACK, alpha=0.7, linewidth=2.0, markersize=13.0, label="bracket")
     if failed:
