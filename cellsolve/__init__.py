@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cellsolve.dynamics.distances import wasserstein_distance as wasserstein_distance
     from cellsolve.dynamics.distances import weak_distance as weak_distance
     from cellsolve.dynamics.rates import SpectralGap as SpectralGap
+    from cellsolve.dynamics.rates import log_poincare_bound as log_poincare_bound
     from cellsolve.dynamics.rates import poincare_bound as poincare_bound
     from cellsolve.dynamics.rates import spectral_gap as spectral_gap
     from cellsolve.errors import CellsolveError as CellsolveError
@@ -70,6 +71,7 @@ _HOMES = {
     "homogenized_density": "cellsolve.dynamics.density",
     "inspect_cell": "cellsolve.cells",
     "invariant_density": "cellsolve.dynamics.density",
+    "log_poincare_bound": "cellsolve.dynamics.rates",
     "poincare_bound": "cellsolve.dynamics.rates",
     "read_cell": "cellsolve.cells",
     "read_netcdf": "cellsolve.results.dataset",

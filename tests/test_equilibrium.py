@@ -9,6 +9,8 @@ from scipy.special import i0, i1
 
 import cellsolve as cs
 from cellsolve.dynamics.cosine_limits import cosine_relative_entropy, cosine_total_variation
+from cellsolve.dynamics.density import invariant_density_of
+from cellsolve.dynamics.landscapes import SlowLandscape
 from cellsolve.dynamics.piecewise import absolute_integral, antiderivative, from_gauss_points
 from cellsolve.dynamics.quadrature import gauss_rule
 
@@ -201,3 +203,29 @@ def test_distances_need_one_domain() -> None:
 def test_scales_too_short_to_resolve_are_refused() -> None:
     with pytest.raises(cs.ConvergenceError, match="shortest period"):
         cs.invariant_density(EXAMPLE, sigma=1.0, eps=1e-7)
+
+
+@pytest.mark.parametrize(
+    "distance", [cs.total_variation, cs.relative_entropy, cs.wasserstein_distance, cs.weak_distance]
+)
+def test_distances_of_what_is_no_density_are_refused(distance) -> None:
+    mu = cs.invariant_density(EXAMPLE, sigma=1.0, eps=0.5)
+    for pair in ((mu, 3), (3, mu)):
+        with pytest.raises(cs.CoefficientError, match="got a int, needed an InvariantDensity"):
+            distance(*pair)
+    with pytest.raises(cs.CoefficientError, match="needed an InvariantDensity"):
+        cs.spectral_gap(3)
+
+
+@pytest.mark.parametrize(
+    ("V0", "expected"),
+    [
+        ("min((x-2000)**2, 1000*(x+3000)**2 - 10)", np.log(np.exp(10.0) * np.sqrt(np.pi / 1000) + np.sqrt(np.pi))),
+        ("x**2/2 - 1000*exp(-1e4*(x-30.1)**2)", 539.508715215253),  # Gauss quadrature centred on the well
+        ("x**2/2 - 50*exp(-1e8*(x-3.1)**2)", 34.60869687386),
+    ],
+)
+def test_deep_wells_outside_of_the_first_box_or_narrow_are_found(V0: str, expected: float) -> None:
+    V = cs.Potential("0", dim=1, scales=1, V0=V0)
+    found = invariant_density_of(SlowLandscape(V, 1.0), box=None, tol=1e-8)
+    assert found.log_normalization == pytest.approx(expected, abs=1e-9)

@@ -34,6 +34,7 @@ NAMES = {
     "homogenized_density",
     "inspect_cell",
     "invariant_density",
+    "log_poincare_bound",
     "poincare_bound",
     "read_cell",
     "read_netcdf",

@@ -117,3 +117,18 @@ def test_heavy_tails_have_no_gap() -> None:
     with pytest.raises(cs.ConvergenceError, match="there is no gap") as raised:
         slow_gap(V, 1.0)
     assert raised.value.result.truncation > 1e-2
+
+
+def test_kinks_and_wells_far_apart_have_a_gap() -> None:
+    """Finite volumes for the kink; for cusps 2 sigma/(int exp(-U/sigma) int exp(U/sigma)) behind 62500 sigma."""
+    kinked = cs.Potential("0", dim=1, scales=1, V0="x**2/2 + 3*abs(x - 1)")
+    density = invariant_density_of(SlowLandscape(kinked, 0.3), box=None, tol=1e-8)
+    coarse, fine = (finite_volume_gap(kinked, 0.3, 1.0, n) for n in (4000, 8000))
+    assert cs.spectral_gap(density).rate == pytest.approx((4 * fine - coarse) / 3, rel=1e-4)
+    far = cs.Potential("0", dim=1, scales=1, V0="min((x - 200)**2, (x + 300)**2)")
+    assert slow_gap(far, 1.0).log_rate == pytest.approx(-62500.0 + np.log(500.0 / np.sqrt(np.pi)), abs=1e-4)
+
+
+def test_bound_in_logarithms_does_not_underflow() -> None:
+    assert cs.poincare_bound(EXAMPLE, sigma=0.002) == 0.0
+    assert cs.log_poincare_bound(EXAMPLE, sigma=0.002) == pytest.approx(-1000.0, abs=1e-6)

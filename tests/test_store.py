@@ -192,3 +192,15 @@ def test_a_store_says_what_it_is_for(folder) -> None:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     assert job["potential V1"] == V.source["V1"]
     assert "numpy" in job["versions"]
+
+
+@pytest.mark.parametrize("sigma", [0.5, [0.5, 1.0]])
+def test_what_is_no_store_executor_or_progress_is_refused(sigma) -> None:
+    model = cs.homogenize(V, sigma=sigma)
+    for place in (5, "", b"bytes"):
+        with pytest.raises(JobError, match="needed the path of a folder"):
+            model.on_grid(GRID, store=place)
+    with pytest.raises(cs.CoefficientError, match="got executor = 3, needed None or an executor"):
+        model.on_grid(GRID, executor=3)
+    with pytest.raises(cs.CoefficientError, match="got progress = 3, needed None or a function"):
+        model.on_grid(GRID, progress=3)

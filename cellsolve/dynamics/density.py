@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.dynamics.domain import checked_box, outer_mass, support_box
+from cellsolve.dynamics.domain import checked_box, narrowest_well, outer_mass, support_box
 from cellsolve.dynamics.landscapes import FullLandscape, HomogenizedLandscape, Landscape, positive
 from cellsolve.dynamics.quadrature import Estimate, Grid, converged, first_grid
 from cellsolve.errors import CoefficientError
@@ -22,9 +22,10 @@ from cellsolve.fem.space import FloatArray
 from cellsolve.macro.model import EffectiveModel
 from cellsolve.potentials import Potential
 
-__all__ = ["InvariantDensity", "homogenized_density", "invariant_density", "invariant_density_of"]
+__all__ = ["InvariantDensity", "checked_density", "homogenized_density", "invariant_density", "invariant_density_of"]
 
 _CUTOFF = 40.0  # exp(-40) = 4e-18 of the largest density is where R^d ends
+_WIDTHS = 4.0  # of the narrowest well in a panel, at first
 _DIMENSIONS = (1, 2)
 
 
@@ -127,9 +128,19 @@ def invariant_density_of(landscape: Landscape, *, box: npt.ArrayLike | None, tol
         with np.errstate(under="ignore"):
             return peak + float(np.log(np.sum(grid.weights * np.exp(exponents - peak))))
 
-    start = first_grid(sides, landscape.finest)
+    start = first_grid(sides, min(landscape.finest, _WIDTHS * narrowest_well(landscape, sides)))
     logZ, grid = converged(log_mass, start, what="log Z", relative=4e-16, absolute=positive("tol", tol))
     return InvariantDensity(landscape, sides, box is None, logZ.value, logZ.error + beyond, grid)
+
+
+def checked_density(density: InvariantDensity) -> InvariantDensity:
+    """``density``, if it is one; CoefficientError otherwise."""
+    if not isinstance(density, InvariantDensity):
+        raise CoefficientError(
+            f"got a {type(density).__name__}, needed an InvariantDensity. Call cs.invariant_density or "
+            "cs.homogenized_density first."
+        )
+    return density
 
 
 def _points(x: npt.ArrayLike, dim: int) -> FloatArray:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cellsolve.dynamics.density import InvariantDensity
+from cellsolve.dynamics.density import InvariantDensity, checked_density
 from cellsolve.dynamics.landscapes import positive
 from cellsolve.dynamics.piecewise import absolute_integral, antiderivative, from_gauss_points
 from cellsolve.dynamics.quadrature import Estimate, Grid, converged, first_grid
@@ -73,7 +73,7 @@ def wasserstein_distance(mu: InvariantDensity, nu: InvariantDensity, *, tol: flo
     The least mean distance that mass has to be moved; W1 -> 0 is weak convergence and convergence of the means.
     Errors as `total_variation`, CoefficientError also for d = 2, where `weak_distance` serves.
     """
-    if mu.dim != 1:
+    if checked_density(mu).dim != 1:
         raise CoefficientError(f"the densities have {mu.dim} dimensions, needed 1. Use weak_distance.")
 
     def distance(grid: Grid) -> float:
@@ -105,8 +105,8 @@ def weak_distance(mu: InvariantDensity, nu: InvariantDensity, *, tol: float = _T
 
 def _waves(mu: InvariantDensity, nu: InvariantDensity) -> list[FloatArray]:
     """Wave numbers along each axis, symmetric about zero."""
-    finest = min(mu.landscape.finest, nu.landscape.finest)
     base = np.pi / np.ptp(_common_box(mu, nu), axis=1)
+    finest = min(mu.landscape.finest, nu.landscape.finest)
     waves = list[FloatArray]()
     for step in base:
         highest = _HARMONICS * 2.0 * np.pi / finest if np.isfinite(finest) else 64.0 * step
@@ -147,7 +147,7 @@ def _common_grid(mu: InvariantDensity, nu: InvariantDensity) -> Grid:
 
 def _common_box(mu: InvariantDensity, nu: InvariantDensity) -> FloatArray:
     """The hull of two supports in R^d, or the box that both live in."""
-    if mu.dim != nu.dim:
+    if checked_density(mu).dim != checked_density(nu).dim:
         raise CoefficientError(f"got densities in {mu.dim} and {nu.dim} dimensions, needed the same.")
     if mu.whole_space != nu.whole_space or (not mu.whole_space and not np.array_equal(mu.box, nu.box)):
         raise CoefficientError(

@@ -8,14 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsolve.dynamics.landscapes import Landscape
+from cellsolve.dynamics.wells import bottoms, reach
 from cellsolve.errors import CoefficientError
 from cellsolve.fem.space import FloatArray
 
-__all__ = ["checked_box", "outer_mass", "support_box"]
+__all__ = ["checked_box", "narrowest_well", "outer_mass", "support_box"]
 
 _POINTS = {1: 1025, 2: 65}  # of a grid along an axis
 _LARGEST = 2.0**20  # half-width of the boxes tried
 _SHRINKINGS = 40
+_RELEVANT = 25.0  # sigma above the deepest well, exp(-25) = 1e-11
 
 Energy = Callable[[FloatArray], FloatArray]
 
@@ -24,7 +26,9 @@ def support_box(landscape: Landscape, cutoff: float) -> FloatArray:
     """A box (d, 2) outside of which exp(-U/sigma) < exp(-cutoff) max exp(-U/sigma), as seen on grids of its envelope.
 
     Boxes about the origin are doubled until U confines on their boundary and beyond, then shrunk to the level set.
-    Wells narrower than 1/512 (d = 1), 1/32 (d = 2) of the way to the farthest one can escape.
+    d = 1: wells are also looked for out to 10^6 (see `wells`); outside of the first box those narrower than 1/3000 of
+    their distance from the origin can escape, inside of it those narrower than 1/260000 of its width. d = 2: wells
+    narrower than 1/32 of the way to the farthest one can escape.
     Raises CoefficientError where no box up to 10^6 confines.
     """
     height = cutoff * landscape.sigma
@@ -32,12 +36,47 @@ def support_box(landscape: Landscape, cutoff: float) -> FloatArray:
     while half <= _LARGEST:
         box = np.array([[-half, half]] * landscape.dim)
         if _confines(landscape.envelope, 2.0 * box, box, height):
-            return _shrunk(landscape.envelope, box, height)
+            found = _shrunk(landscape.envelope, box, height)
+            return _with_wells(landscape, found, height) if landscape.dim == 1 else found
         half *= 2.0
     raise CoefficientError(
         f"the potential does not confine: within {_LARGEST:.0e} of the origin it does not rise by {cutoff:g} sigma on "
         "all sides, so that exp(-V/sigma) may have infinite mass. Give a V0 that grows, or a box."
     )
+
+
+def narrowest_well(landscape: Landscape, box: FloatArray) -> float:
+    """The width of the narrowest well in a box (1, 2) that holds mass: where U rises by sigma; inf for d = 2."""
+    if landscape.dim != 1:
+        return np.inf
+    profile = _profile(landscape)
+    places, values = bottoms(profile, box)
+    inside = (places > box[0, 0]) & (places < box[0, 1])
+    near = inside & (values < np.min(values, initial=np.inf, where=inside) + _RELEVANT * landscape.sigma)
+    widths = reach(profile, places[near], values[near] + landscape.sigma).max(axis=1)
+    return float(widths.min(initial=np.inf))
+
+
+def _with_wells(landscape: Landscape, box: FloatArray, height: float) -> FloatArray:
+    """The box with all wells of the line that carry mass, without what no longer does."""
+    profile = _profile(landscape)
+    places, values = bottoms(profile, box)
+    inner = _grid(box, 1)
+    shown = landscape.envelope(inner)
+    level = min(float(shown.min()), float(values.min(initial=np.inf))) + height
+    kept = values <= level
+    reaches = reach(profile, places[kept], np.full(int(kept.sum()), level))
+    low, high = places[kept] - reaches[:, 0], places[kept] + reaches[:, 1]
+    outside = (places[kept] < box[0, 0]) | (places[kept] > box[0, 1])
+    if not outside.any() and level >= float(shown.min()) + 0.5 * height:
+        return box
+    remaining = inner[shown <= level, 0]
+    ends = np.concatenate([low, high, remaining])
+    return np.array([[ends.min(), ends.max()]])
+
+
+def _profile(landscape: Landscape) -> Energy:
+    return lambda places: landscape.outline(places[:, None])
 
 
 def checked_box(box: npt.ArrayLike, dim: int) -> FloatArray:

@@ -20,6 +20,7 @@ from cellsolve.potentials import Potential
 
 __all__ = ["FullLandscape", "HomogenizedLandscape", "Landscape", "SlowLandscape", "fast_points", "positive"]
 
+_FEW = 4  # of the fast variables, where wells are looked for
 _PLACES = 128  # of the fast variables, at which the lowest V1 is looked for
 
 
@@ -47,6 +48,10 @@ class Landscape(Protocol):
 
     def envelope(self, x: FloatArray) -> FloatArray:
         """A smooth function about as low as U, which does not resolve eps: points (..., d) -> (...)."""
+        ...
+
+    def outline(self, x: FloatArray) -> FloatArray:
+        """The same from fewer values of V1, for many points."""
         ...
 
 
@@ -79,7 +84,10 @@ class FullLandscape:
         return _identity(x)
 
     def envelope(self, x: FloatArray) -> FloatArray:
-        return _lowest(self.potential, x)
+        return _lowest(self.potential, x, _PLACES)
+
+    def outline(self, x: FloatArray) -> FloatArray:
+        return _lowest(self.potential, x, _FEW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,10 @@ class HomogenizedLandscape:
         return self.model.evaluate(x).diffusion
 
     def envelope(self, x: FloatArray) -> FloatArray:
-        return _lowest(self.model.potential, x)
+        return _lowest(self.model.potential, x, _PLACES)
+
+    def outline(self, x: FloatArray) -> FloatArray:
+        return _lowest(self.model.potential, x, _FEW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +149,9 @@ class SlowLandscape:
     def envelope(self, x: FloatArray) -> FloatArray:
         return self.potential.evaluate_V0(x)
 
+    def outline(self, x: FloatArray) -> FloatArray:
+        return self.potential.evaluate_V0(x)
+
 
 def positive(name: str, value: float) -> float:
     """``value``, if it is a finite number > 0; CoefficientError otherwise."""
@@ -157,12 +171,12 @@ def fast_points(V: Potential, count: int) -> list[FloatArray]:
     return list(np.moveaxis(values.reshape(count, V.scales, V.dim), 1, 0))
 
 
-def _lowest(V: Potential, x: FloatArray) -> FloatArray:
+def _lowest(V: Potential, x: FloatArray, places: int) -> FloatArray:
     """V0(x) + the least V1(x, y) at some places y."""
     slow = x[..., None, :]
     if not any(variable.name == "x" for term in V.terms for variable in term.variables):
         slow = np.zeros((1, V.dim))
-    lowest: FloatArray = V.evaluate_V1(slow, *fast_points(V, _PLACES)).min(axis=-1)
+    lowest: FloatArray = V.evaluate_V1(slow, *fast_points(V, places)).min(axis=-1)
     return V.evaluate_V0(x) + lowest
 
 

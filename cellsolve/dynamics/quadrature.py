@@ -75,13 +75,17 @@ class Grid:
 
 
 def first_grid(box: FloatArray, finest: float) -> Grid:
-    """One panel to the shortest period at least. Raises ConvergenceError where that takes too many points."""
+    """One panel to the shortest period, or narrow well, at least.
+
+    Raises ConvergenceError where that takes too many points.
+    """
     dim = len(box)
     widths = np.ptp(box, axis=1)
     wanted = np.maximum(np.ceil(widths / finest), _FEWEST[dim])
     if np.prod(wanted * _ORDER[dim]) > _LARGEST[dim]:
         raise ConvergenceError(
-            f"the shortest period {finest:.1e} on a box of {widths.tolist()} takes {np.prod(wanted):.1e} panels, more "
+            f"the shortest period (or narrow well) {finest:.1e} on a box of {widths.tolist()} "
+            f"takes {np.prod(wanted):.1e} panels, more "
             f"than {_LARGEST[dim] // _ORDER[dim] ** dim:.1e}. Raise eps, or give a smaller box."
         )
     return Grid(box, tuple(int(count) for count in wanted), _ORDER[dim])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from cellsolve.dynamics.density import InvariantDensity, invariant_density_of
+from cellsolve.dynamics.density import InvariantDensity, checked_density, invariant_density_of
 from cellsolve.dynamics.domain import support_box
 from cellsolve.dynamics.landscapes import SlowLandscape, fast_points, positive
 from cellsolve.dynamics.line_spectrum import log_gap_on_line
@@ -23,9 +23,11 @@ from cellsolve.errors import ConvergenceError
 from cellsolve.fem.space import FloatArray
 from cellsolve.potentials import Potential
 
-__all__ = ["SpectralGap", "poincare_bound", "spectral_gap"]
+__all__ = ["SpectralGap", "log_poincare_bound", "poincare_bound", "spectral_gap"]
 
 _LARGEST_LINE, _LARGEST_PLANE = 8_000_000, 120_000  # points, unknowns
+_LARGEST_BLIND = 1_000_000  # points, as long as nothing has been found
+_ENOUGH = 100_000  # points to begin with
 _PLANE_ORDER = 6
 _CUTOFFS = {1: (40.0, 30.0), 2: (28.0, 21.0)}  # where R^d ends, and where it does to see what that costs
 _SAMPLES = 1 << 16
@@ -47,6 +49,7 @@ class SpectralGap:
 
     @property
     def rate(self) -> float:
+        """exp(``log_rate``): it loses digits below 1e-308 and is 0 below 1e-323, barriers of about 740 sigma."""
         return float(np.exp(self.log_rate))
 
     @property
@@ -69,7 +72,7 @@ def spectral_gap(density: InvariantDensity, *, tol: float = 1e-6) -> SpectralGap
     R^d is cut off: then there may be none. Source: Duncan, Duong, Pavliotis (2023), Proposition 4.
     """
     tol = positive("tol", tol)
-    gap = _on_line(density, tol) if density.dim == 1 else _in_plane(density, tol)
+    gap = _on_line(density, tol) if checked_density(density).dim == 1 else _in_plane(density, tol)
     if not gap.relative_error <= tol:
         raise ConvergenceError(
             f"the spectral gap is {gap.rate:.6g} with relative errors {gap.discretization:.1e} (discretization), "
@@ -86,11 +89,20 @@ def poincare_bound(V: Potential, *, sigma: float, box: npt.ArrayLike | None = No
     lambda(V0): the computed gap of V0 alone. osc(V1) = max - min over the unit cells and all x that carry mass,
     searched at 65536 points and polished. Both follow from K_0 >= exp(-max V1/sigma) I and Z <= exp(-min V1/sigma).
     Raises CoefficientError and ConvergenceError as `spectral_gap` does. Source: Duncan, Duong, Pavliotis (2023),
-    Proposition 4.
+    Proposition 4. It underflows to 0 below 1e-323; `log_poincare_bound` does not.
+    """
+    return float(np.exp(log_poincare_bound(V, sigma=sigma, box=box)))
+
+
+def log_poincare_bound(V: Potential, *, sigma: float, box: npt.ArrayLike | None = None) -> float:
+    """log lambda(V0) - osc(V1)/sigma <= log lambda, finite at any temperature.
+
+    Arguments and errors of `poincare_bound`. Compare it with ``SpectralGap.log_rate``.
+    Source: Duncan, Duong, Pavliotis (2023), Proposition 4.
     """
     slow = invariant_density_of(SlowLandscape(V, sigma), box=box, tol=1e-8)
     gap = spectral_gap(slow)
-    return float(np.exp(gap.log_rate - oscillation(V, slow.box) / sigma))
+    return gap.log_rate - oscillation(V, slow.box) / sigma
 
 
 def oscillation(V: Potential, box: FloatArray) -> float:
@@ -122,17 +134,30 @@ def _highest(
 
 def _on_line(density: InvariantDensity, tol: float) -> SpectralGap:
     """Panels are halved until log lambda changes by less than ``tol``."""
-    grid = density.grid
+    grid = _first_panels(density)
     value, change = log_gap_on_line(density.landscape, grid), np.inf
-    while not change <= tol / 4.0 and grid.finer().size <= _LARGEST_LINE:
+    while not change <= tol / 4.0 and grid.finer().size <= (_LARGEST_LINE if np.isfinite(value) else _LARGEST_BLIND):
         grid = grid.finer()
         finer = log_gap_on_line(density.landscape, grid)
         value, change = finer, abs(finer - value) if np.isfinite(finer - value) else np.inf
+    if not np.isfinite(value):
+        raise ConvergenceError(
+            f"the spectral gap could not be computed: {grid.size} points on {density.box[0].tolist()} do not resolve "
+            f"exp(-U/sigma) at sigma = {density.sigma:g}. Raise sigma or eps, or give a smaller box."
+        )
     truncation = 0.0
     if density.whole_space:
         trimmed = log_gap_on_line(density.landscape, replace(grid, box=_support(density, 1)))
         truncation = abs(float(np.expm1(trimmed - value)))
     return SpectralGap(value, change, 1e-14, truncation, density.sigma)
+
+
+def _first_panels(density: InvariantDensity) -> Grid:
+    """The panels of the density, or fewer, at most _ENOUGH points, where kinks took many to integrate."""
+    grid = density.grid
+    while grid.size > _ENOUGH and grid.counts[0] % 2 == 0 and 4.0 * grid.halves[0] <= density.landscape.finest:
+        grid = replace(grid, counts=(grid.counts[0] // 2,))
+    return grid
 
 
 def _in_plane(density: InvariantDensity, tol: float) -> SpectralGap:

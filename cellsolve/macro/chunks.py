@@ -28,11 +28,25 @@ Progress = Callable[[int, int], None]  # cell problems done, and all of them
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Means:
-    """Who computes chunks, who is told of it, and where those that are finished are kept."""
+    """Who computes chunks, who is told of it, and where those that are finished are kept.
+
+    Raises CoefficientError for an executor that takes no work, or a progress that cannot be called.
+    """
 
     executor: Executor | None = None
     progress: Progress | None = None
     checkpoints: Checkpoints | None = None
+
+    def __post_init__(self) -> None:
+        if self.executor is not None and not callable(getattr(self.executor, "submit", None)):
+            raise CoefficientError(
+                f"got executor = {str(self.executor)[:60]}, needed None or an executor with submit(). Give an open "
+                "concurrent.futures.ProcessPoolExecutor, or anything with its interface."
+            )
+        if self.progress is not None and not callable(self.progress):
+            raise CoefficientError(
+                f"got progress = {str(self.progress)[:60]}, needed None or a function. Give one of (done, total)."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,6 +17,7 @@ from cellsolve.fem.resolution import Cell
 from cellsolve.fem.space import FloatArray
 from cellsolve.macro.assembled import stacked, unknown
 from cellsolve.macro.checkpoints import job_of
+from cellsolve.macro.chunks import Means
 from cellsolve.macro.computable import NowhereDefinedError
 from cellsolve.macro.continuation import Continuation
 from cellsolve.macro.effective import Effective
@@ -136,6 +137,7 @@ class TemperatureSweep:
         progress: Progress | None,
     ) -> list[Reached[Result]]:
         """``function`` of each model; see `temperatures`."""
+        Means(progress=progress)  # refuses what cannot be called
         return temperatures(self.chain(), self.sigma.tolist(), function, blank, progress)
 
 

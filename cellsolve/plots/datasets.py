@@ -133,9 +133,20 @@ def _label_profiles(panels: tuple[Axes, Axes, Axes], result: GridResult, along: 
     if len(above.lines) > 1 or result.lower is not None:
         above.legend(loc="best")
     middle.set(ylabel=r"free energy $\Psi$ (unit of $V$)")
-    below.set(ylabel="relative error of $M$,\nestimated", xlabel=f"$x_{along}$ (length)", yscale="log")
+    below.set(ylabel="relative error of $M$,\nestimated", xlabel=f"$x_{along}$ (length)")
+    _error_scale(below, result.error)
     for axes in panels:
         axes.margins(x=0)
+
+
+def _error_scale(axes: Axes, error: FloatArray) -> None:
+    """Logarithmic where there are decades to be told apart; else from zero, so that what is constant looks so."""
+    finite = np.maximum(error[np.isfinite(error)], 1e-16)
+    if finite.max() > 10.0 * finite.min():
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0.0, 1.25 * finite.max())
+        axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
 
 
 def _logarithmic_where_wide(axes: Axes, values: FloatArray) -> None:
@@ -171,7 +182,8 @@ def _entries(result: GridResult, suffix: str) -> Plot:
         values = result.diffusion[..., i, j]
         mesh = draw_map(axes, *_plane_axes(result), values, *_colours(values, i == j))
         axes.set_title(f"$M_{{{i}{j}}}${_at(result)}")
-        figure.colorbar(mesh, ax=axes, shrink=0.85, format="%.3g", label="free particle = 1")
+        bar = axes.inset_axes((1.03, 0.0, 0.05, 1.0))  # as high as the panel, whatever its aspect
+        figure.colorbar(mesh, cax=bar, format="%.3g", label="free particle = 1")
     caption = "The entries of the effective diffusion tensor, in units of the free mobility."
     return Plot(f"diffusion{suffix}", f"Entries of M{_at(result)}", caption, figure)
 
@@ -213,6 +225,7 @@ def _temperatures(results: list[GridResult]) -> Plot:
     axes.set(xlabel=r"1/$\sigma$ (1/energy)", ylabel=r"$\log_{10} M$", title=f"Diffusion and temperature at {where}")
     if logs.shape[1] > 1:
         axes.legend(loc="best")
+    axes.margins(x=0.08, y=0.12)
     caption = "The eigenvalues of the effective diffusion tensor at one point, against the inverse temperature."
     return Plot("temperatures", "Diffusion and temperature", caption, figure)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["bracket_eigenvalues", "table_plot"]
 
 FloatArray = npt.NDArray[np.float64]
+_RANKS = {1: (0,), 2: (0, 2), 3: (0, 1, 2)}
+_RANKED = ("smallest", "middle", "largest")
 _NAMED = 60
 """So many meshes have room for their names."""
 
@@ -32,7 +34,7 @@ def table_plot(rows: Sequence[Row]) -> Plot:
     solved = [k for k, row in enumerate(rows) if row["status"] == OK]
     if not solved:
         raise JobError(f"got a table of {len(rows)} rows, none of them solved; needed one at least. Look at `status`.")
-    height = 1.4 + min(0.3 * len(rows), 18.0)
+    height = 1.4 + min(0.36 * len(rows), 18.0)
     figure, (axes,) = new_figure(1, 1, (8.0, max(height, 3.0)))
     for k in solved:
         _draw_row(axes, k, rows[k])
@@ -47,11 +49,13 @@ def table_plot(rows: Sequence[Row]) -> Plot:
 
 def _draw_row(axes: Axes, k: int, row: Row) -> None:
     bounds, dim = bracket_eigenvalues(row), int(row["dim"])
-    for i in range(dim):
-        height = k + 0.22 * (i - 0.5 * (dim - 1))  # eigenvalues that are equal are both seen
+    for i, rank in enumerate(_RANKS[dim]):
+        height = k + 0.36 * (i - 0.5 * (dim - 1))  # eigenvalues that are equal are both seen
         if bounds is not None:
-            axes.plot(bounds[:, i], [height, height], "|-", color=COLOURS[i], linewidth=3.0, markersize=8.0, alpha=0.5)
-        axes.plot(float(row[f"eigenvalue{i}"]), height, MARKERS[i], color=COLOURS[i], markersize=5.0)
+            axes.plot(
+                bounds[:, i], [height, height], "|-", color=COLOURS[rank], linewidth=2.0, markersize=13.0, alpha=0.7
+            )
+        axes.plot(float(row[f"eigenvalue{i}"]), height, MARKERS[rank], color=COLOURS[rank], markersize=4.5)
 
 
 def bracket_eigenvalues(row: Mapping[str, str | int | float]) -> FloatArray | None:
@@ -78,10 +82,10 @@ def _label(axes: Axes, rows: Sequence[Row], failed: Sequence[int]) -> None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set(xlabel="eigenvalues of the effective tensor", title="Effective tensors by mesh")
     axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.6)
-    for i in range(max(int(row["dim"]) for row in rows if row["status"] == OK)):
-        axes.plot([], [], MARKERS[i], color=COLOURS[i], label=("smallest", "second", "third")[i])
+    for rank in sorted({rank for row in rows if row["status"] == OK for rank in _RANKS[int(row["dim"])]}):
+        axes.plot([], [], MARKERS[rank], color=COLOURS[rank], label=_RANKED[rank])
     if any("lower00" in row for row in rows):
-        axes.plot([], [], "|-", color=BLACK, alpha=0.5, linewidth=3.0, markersize=8.0, label="bracket")
+        axes.plot([], [], "|-", color=BLACK, alpha=0.7, linewidth=2.0, markersize=13.0, label="bracket")
     if failed:
         axes.plot([], [], " ", label="grey name: not solved")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -92,9 +92,9 @@ def open_store(folder: str | os.PathLike[str], job: Job) -> Iterator[Store]:
     """The store of a job in ``folder``, which is made when there is something to keep; what is finished when the block
     ends, however it does, is written.
 
-    Raises JobError for a folder that holds another job, naming what differs, or anything else.
+    Raises JobError for a folder that holds another job, naming what differs, or anything else, and for no path.
     """
-    place = Path(folder)
+    place = _place(folder)
     _check_job(place, job)
     store = Store(place, job)
     try:
@@ -106,12 +106,24 @@ def open_store(folder: str | os.PathLike[str], job: Job) -> Iterator[Store]:
 
 def remove_store(folder: str | os.PathLike[str]) -> bool:
     """Remove a store, if there is one; was there? Raises JobError for a folder that is none."""
-    place = Path(folder)
+    place = _place(folder)
     if not place.exists():
         return False
     _earlier_job(place)
     shutil.rmtree(place)
     return True
+
+
+def _place(folder: str | os.PathLike[str]) -> Path:
+    try:
+        place = Path(folder)
+    except TypeError:
+        place = Path()
+    if not isinstance(folder, str | os.PathLike) or "\0" in str(place) or not str(folder):
+        raise JobError(
+            f"got store = {str(folder)[:60]!r}, needed the path of a folder. Give a text or a pathlib.Path, or None."
+        )
+    return place
 
 
 def _check_job(folder: Path, job: Job) -> None:
