@@ -749,7 +749,7 @@ def test_modes_that_a_lattice_takes_for_lower_ones_are_found(V1, tol) -> None:
     assert_within(evaluate(V, 0.5, tol), expected, tol)
 
 
-@pytest.mark.parametrize("q", [3, 8])
+@pytest.mark.parametrize("q", [3, pytest.param(8, marks=pytest.mark.slow)])
 def test_the_frequency_of_a_fast_variable_does_not_matter(q) -> None:
     """y1 -> q y1 keeps measures and, in one direction alone, M."""
     V1 = "cos(2*pi*y2[0])*cos(2*pi*{q}*y1[0]) + 0.5*cos(2*pi*(y2[0] - y2[1]))"

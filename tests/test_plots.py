@@ -290,6 +290,7 @@ SCRIPTS = ["tolerances", "closing_brackets", "rugged_landscape", "arrhenius"]
 SCRIPTS += ["through_levels", "equilibrium", "rates", "scales"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_with_plots_draw_them(name: str) -> None:
     (plot,) = script(name).plots(0)

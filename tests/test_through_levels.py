@@ -63,6 +63,7 @@ def test_closed_forms_lie_between(name: str, sigma: float, tol: float) -> None:
     assert eff.error_estimate <= tol
 
 
+@pytest.mark.slow
 def test_a_closed_form_in_space_lies_between() -> None:
     eff = bracketed(LANDSCAPES["additive space"].potential, 0.5, 1e-3)
     assert_between(eff, LANDSCAPES["additive space"].diffusion(0.5))
@@ -95,6 +96,7 @@ def test_meshes_in_space_hold(name: str) -> None:
     assert eff.error_estimate < 0.02
 
 
+@pytest.mark.slow
 def test_two_scales_in_space_hold() -> None:
     V = cs.Potential(SPACE, dim=3, scales=2)
     M = cs.homogenize(V, sigma=1.0, tol=1e-5).evaluate(ORIGIN[3]).diffusion
@@ -103,6 +105,7 @@ def test_two_scales_in_space_hold() -> None:
     assert eff.error_estimate <= 1e-2
 
 
+@pytest.mark.slow
 def test_pores_hold() -> None:
     """The cell of the slow scale has a hole; a finer mesh tells what lies between."""
     V = cs.Potential("0.3*cos(2*pi*y1[0]) + 0.3*sin(2*pi*y1[1])*cos(2*pi*y2[0]) + 0.2*cos(2*pi*y2[1])", dim=2, scales=2)
@@ -116,7 +119,7 @@ def test_pores_hold() -> None:
     assert 1e-6 < eff.error_estimate < 2e-2
 
 
-@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("dim", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_skewed_periods_hold(dim: int) -> None:
     """The same potential in sheared coordinates: another cell, M = B M' B^T with y = B y'."""
     f = waves(3, dim)

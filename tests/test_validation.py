@@ -34,6 +34,7 @@ grids, random_cells, iterations = (script(name) for name in ("_grid_cells", "_ra
 brackets, checkerboard, composites = (script(name) for name in ("brackets", "checkerboard", "composites"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_claims_hold(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     claims = CASES[name]()
