@@ -292,6 +292,7 @@ def test_fixed_cells_offer_their_space_and_one_to_judge_it() -> None:
     assert ladder(box_cell(2, n=3)) == [(3, 6), (6, 7)]
     assert ladder(box_cell(3, n=3, order=5)) == [(3, 5), (3, 7)]
     assert ladder(box_cell(3, n=3, order=1)) == [(3, 1), (6, 2)]
+    assert ladder(box_cell(2, n=3, order=1)) == [(3, 1), (18, 2)]
     assert space_ladder(square).fixed
     assert space_ladder(box_cell(2, order=5)).fixed
 

@@ -36,6 +36,7 @@ _BOX_STEPS: dict[int, tuple[tuple[int, int], ...]] = {
     3: (*((2, p) for p in (4, 5, 6, 8, 10, 12)), (4, 8), (4, 10), (8, 6), (8, 8)),
 }
 _FIXED_ORDER, _FIXED_N = 6, 4
+_FEWEST_NODES = {1: 32, 2: 32, 3: 12}  # a side, of boxes that judge others
 _HIGH = 4  # orders by which boxes in space are judged by a higher one: twice the elements would be dear
 
 _WAVES = (5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 29, 33, 37, 41, 47, 53, 61, 69, 79, 91, 105)
@@ -77,8 +78,14 @@ def space_ladder(cell: Cell, order: int = 2, directions: FloatArray | None = Non
     if cell.n is None and cell.order is None:
         return Ladder(tuple(_elements(cell, n, p) for n, p in _BOX_STEPS[cell.dim]), fixed=False)
     n, p = cell.n or _FIXED_N, cell.order or _FIXED_ORDER
-    finer = (n, p + 2) if cell.dim == 3 and p >= _HIGH else (2 * n, p + 1)
-    return Ladder((_elements(cell, n, p), _elements(cell, *finer)), fixed=True)
+    return Ladder((_elements(cell, n, p), _elements(cell, *_judge(cell.dim, n, p))), fixed=True)
+
+
+def _judge(dim: int, n: int, order: int) -> tuple[int, int]:
+    """Elements a side, a multiple of n, and the order of a box that tells how good another one is."""
+    if dim == 3 and order >= _HIGH:
+        return n, order + 2
+    return n * max(2, -(-_FEWEST_NODES[dim] // (n * (order + 1)))), order + 1
 
 
 def fitted_ladder(cell: Cell, look: Look, tol: float, order: int = 2, directions: FloatArray | None = None) -> Ladder:
