@@ -13,8 +13,9 @@ from cellsolve import read_netcdf
 from cellsolve.cli import main
 from cellsolve.macro import chunks
 from cellsolve.multiscale import evaluation
-from cellsolve.results import store
 from cellsolve.results.table_reading import read_table
+
+pytestmark = pytest.mark.usefixtures("at_once")
 
 SWEEP = """\
 [potential]
@@ -69,34 +70,6 @@ def flush_and_die(self):
 store.Store.flush = flush_and_die
 main(["run", "job.toml"])
 """
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run `cellsolve run` on a text in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(text, *options):
-        Path("job.toml").write_text(text, encoding="utf-8")
-        return CliRunner().invoke(main, ["run", "job.toml", *options])
-
-    return call
-
-
-@pytest.fixture
-def computed(monkeypatch):
-    """Chunks that are computed, small ones, each written at once."""
-    rows = []
-    compute = evaluation.evaluate_chunk
-
-    def counted(planned, x, derivatives):
-        rows.append(len(x))
-        return compute(planned, x, derivatives)
-
-    monkeypatch.setattr(chunks, "evaluate_chunk", counted)
-    monkeypatch.setattr(evaluation, "_PROBLEMS_PER_CHUNK", 6)
-    monkeypatch.setattr(store, "_SECONDS", 0.0)
-    return rows
 
 
 def files() -> list[str]:

@@ -56,18 +56,6 @@ tol = 1e-6
 MESHES = Path(__file__).parent.parent / "meshes"
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run `cellsolve run` on a text in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(text, *options):
-        Path("job.toml").write_text(text, encoding="utf-8")
-        return CliRunner().invoke(main, ["run", "job.toml", *options])
-
-    return call
-
-
 def files() -> list[str]:
     return sorted(path.name for path in Path().iterdir() if path.name != "job.toml")
 

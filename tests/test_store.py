@@ -10,20 +10,12 @@ import pytest
 
 import cellsolve as cs
 from cellsolve.errors import JobError
-from cellsolve.macro import chunks
-from cellsolve.multiscale import evaluation
 from cellsolve.results import store as store_module
 from cellsolve.results.store import open_store, remove_store
 
 JOB = {"sigma": "1.0", "tol": "1e-06"}
 V = cs.Potential("cos(2*pi*y1)*(1 + 0.1*x) + 0.5*cos(2*pi*(y1 - y2))", dim=1, scales=2)
 GRID = {"x0": np.linspace(-1.0, 1.0, 9)}
-
-
-@pytest.fixture
-def at_once(monkeypatch):
-    """Every part is written as it comes."""
-    monkeypatch.setattr(store_module, "_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -117,21 +109,6 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path) -> None:
         open_store(tmp_path / "none" / "store", JOB) as store,
     ):
         store.put("one", part(1.0))
-
-
-@pytest.fixture
-def computed(monkeypatch):
-    """Numbers of points of the chunks that are computed, three at most."""
-    rows = []
-    compute = evaluation.evaluate_chunk
-
-    def counted(planned, x, derivatives):
-        rows.append(len(x))
-        return compute(planned, x, derivatives)
-
-    monkeypatch.setattr(chunks, "evaluate_chunk", counted)
-    monkeypatch.setattr(evaluation, "_PROBLEMS_PER_CHUNK", 6)
-    return rows
 
 
 @pytest.mark.usefixtures("at_once")

@@ -11,7 +11,7 @@ import numpy as np
 
 from cellsolve.fem.resolution import Space
 from cellsolve.fem.space import FloatArray
-from cellsolve.multiscale.level import terms_at
+from cellsolve.multiscale.level import roughness, terms_at
 from cellsolve.multiscale.plan import IntArray, Rows
 from cellsolve.potentials import Level
 
@@ -32,13 +32,6 @@ def by_roughness(level: Level, rows: Rows, period: FloatArray) -> IntArray:
     V = _on_grid([level], level.name, some, _grid(np.arange(n) / n, dim) @ period)
     rough = roughness(V.reshape(count, *(n,) * dim))
     return np.argsort(-rough, kind="stable").astype(np.int64)
-
-
-def roughness(V: FloatArray) -> FloatArray:
-    """The largest second difference (R,) of values (R, n, .., n) along any axis; nothing is said of periods."""
-    seconds = [np.abs(np.diff(V, 2, axis=axis)).reshape(len(V), -1).max(axis=1) for axis in range(1, V.ndim)]
-    largest: FloatArray = np.max(seconds, axis=0)
-    return largest
 
 
 def roughest_line(levels: Sequence[Level], rows: Rows, name: str, direction: FloatArray) -> int:

@@ -26,7 +26,7 @@ from cellsolve.multiscale.log_euclidean import Spectrum, compose, exp_derivative
 from cellsolve.multiscale.plan import LevelSolver
 from cellsolve.potentials import Level, Term, Variable
 
-__all__ = ["Coefficient", "LevelResult", "Points", "level_coefficient", "solve_level", "terms_at"]
+__all__ = ["Coefficient", "LevelResult", "Points", "level_coefficient", "roughness", "solve_level", "terms_at"]
 
 IntArray = npt.NDArray[np.int64]
 _MAX_OSCILLATION = 650.0
@@ -86,19 +86,24 @@ def solve_level(
     densities[:, dim] /= densities[:, dim].sum(axis=-1, keepdims=True)
     fields = _fields(coefficient, minimum, dT, weights)
     logs = np.log(np.maximum(coefficient.boltzmann, np.finfo(float).tiny))
-    contrast, rough = -logs.min(axis=-1), _roughness(logs, solver.space)
+    contrast, rough = -logs.min(axis=-1), _roughness_at_points(logs, solver.space)
     return LevelResult(fields, minimum.error, minimum.converged, minimum.iterations, densities, contrast, rough)
 
 
-def _roughness(logs: FloatArray, space: Space) -> FloatArray:
+def _roughness_at_points(logs: FloatArray, space: Space) -> FloatArray:
     """Second differences from point to point, or what values (b, q) range by in an element of a mesh."""
     if not isinstance(space, TensorSpace):
         assert isinstance(space, MeshSpace)
         elements = len(space.element_dofs)
         ranges: FloatArray = np.ptp(logs.reshape(len(logs), elements, -1), axis=-1).max(axis=-1)
         return ranges
-    grid = logs.reshape(-1, *(len(space.axis_points),) * space.dim)
-    seconds = [np.abs(np.diff(grid, 2, axis=axis)).reshape(len(grid), -1).max(axis=1) for axis in range(1, grid.ndim)]
+    return roughness(logs.reshape(-1, *(len(space.axis_points),) * space.dim))
+
+
+def roughness(values: FloatArray) -> FloatArray:
+    """The largest second difference (b,) of values (b, n, .., n) along any axis; nothing is said of periods."""
+    axes = range(1, values.ndim)
+    seconds = [np.abs(np.diff(values, 2, axis=axis)).reshape(len(values), -1).max(axis=1) for axis in axes]
     largest: FloatArray = np.max(seconds, axis=0)
     return largest
 
