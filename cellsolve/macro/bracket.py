@@ -41,15 +41,11 @@ def bracketed(points: MacroPoints, adaptive: bool, means: Means) -> Computed:
     """
     wanted, planning, work = points.tol, Tally(), Tally()
     for _ in range(_ATTEMPTS):
-        upper = _bound(replace(points, tol=wanted), UPPER_BOUND, means)
-        lower = upper
-        if points.dim > 1:
-            lower = _bound(replace(points, tol=wanted, derivatives=()), LOWER_BOUND, means)
-        sides = {id(side): side for side in (upper, lower)}.values()
+        sides = [_bound(replace(points, tol=wanted), scheme, means) for scheme in both_sides(points.dim)]
         for side in sides:
             planning.merge(side.planning)
             work.merge(side.evaluation.tally)
-        result = _joined(upper, lower, planning, work)
+        result = _joined(sides[0], sides[-1], planning, work)
         worst = float(result.evaluation.error.max())
         if not adaptive or not worst > points.tol or any(side.is_exhausted for side in sides):
             break
@@ -75,6 +71,8 @@ class _Bound:
 
 
 def _bound(points: MacroPoints, scheme: Scheme, means: Means) -> _Bound:
+    if scheme is LOWER_BOUND:
+        points = replace(points, derivatives=())
     planned, planning = points.plan(scheme)
     exhausted = any(error > planned.share for error in planned.discretization.values())
     evaluation = points.unverified(checked_by_quadrature(planned, planning), means)

@@ -41,7 +41,6 @@ _ALL = {1: 100, 2: 4, 3: 4}  # points that are all computed again: lines are che
 _SHARE = {1: 0.2, 2: 0.02, 3: 0.02}  # of more points
 _SOME = 3  # of them at least
 _ROUNDING = 1e-14  # relative to M, for each unit of the logarithms
-_EXTRA = 0.6  # of the work done so far, that may be spent to verify it
 
 
 def verified(evaluation: Evaluation, x: FloatArray, roughest: IntArray) -> Evaluation:
